@@ -1,0 +1,85 @@
+//! A client: sends the lines it is given, and prints what comes back.
+//!
+//! ```text
+//! echo hello | cargo run --release --example echo_client -- ws://127.0.0.1:9001
+//! ```
+//!
+//! With `--echo` it answers every message with itself until the server ends the connection. It exits with 0 only after
+//! a clean close.
+
+use std::process::ExitCode;
+
+use sockeye::{CloseCode, DeflateConfig, Error, Message, WebSocket};
+use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+
+const USAGE: &str = "usage: echo_client URL [--echo] [--deflate | --no-deflate]";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let (mut url, mut echo, mut deflate) = (None, false, true);
+    for arg in std::env::args().skip(1) {
+        match arg.as_str() {
+            "--echo" => echo = true,
+            "--deflate" => deflate = true,
+            "--no-deflate" => deflate = false,
+            other if !other.starts_with('-') && url.is_none() => url = Some(arg),
+            _ => return fail(2, USAGE),
+        }
+    }
+    let Some(url) = url else { return fail(2, USAGE) };
+    match run(&url, echo, deflate).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+async fn run(url: &str, echo: bool, deflate: bool) -> Result<(), Error> {
+    let mut connect = sockeye::connect(url);
+    if deflate {
+        connect = connect.deflate(DeflateConfig::default());
+    }
+    let mut ws = connect.await?;
+    if echo {
+        while let Some(message) = ws.recv().await? {
+            ws.send(message).await?;
+        }
+        return Ok(());
+    }
+    talk(&mut ws).await
+}
+
+/// Sends lines and prints replies side by side; at the end of the input it waits for the replies that are owed.
+async fn talk(ws: &mut WebSocket) -> Result<(), Error> {
+    let mut lines = BufReader::new(stdin()).lines();
+    let (mut input_ended, mut owed) = (false, 0u64);
+    while !input_ended || owed > 0 {
+        tokio::select! {
+            line = lines.next_line(), if !input_ended => match line? {
+                Some(line) => {
+                    ws.send(line).await?;
+                    owed += 1;
+                }
+                None => input_ended = true,
+            },
+            message = ws.recv() => {
+                let Some(message) = message? else { return Ok(()) };
+                owed = owed.saturating_sub(1);
+                print(&message);
+            }
+        }
+    }
+    ws.close(CloseCode::NORMAL, "").await
+}
+
+/// Prints a message on a line of its own; control characters of a stranger have no business in a terminal.
+fn print(message: &Message) {
+    match message {
+        Message::Text(text) => println!("{}", text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")),
+        Message::Binary(bytes) => println!("binary, {} bytes", bytes.len()),
+    }
+}
+
+fn fail(status: u8, complaint: &str) -> ExitCode {
+    eprintln!("{complaint}");
+    ExitCode::from(status)
+}

@@ -1,0 +1,51 @@
+use std::io;
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::Instant,
+};
+
+use super::{connect::Options, keys::next_key};
+use crate::{
+    Error, WebSocket,
+    proto::{
+        connection::{Connection, DeflateSettings, Inbox},
+        handshake::{Accepted, ClientHandshake, ClientRequest, Response},
+        http::HeadLimits,
+    },
+};
+
+/// What one read of a response takes in at the most.
+const READ: usize = 4096;
+
+/// Makes the opening handshake over `io`.
+pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    request: &ClientRequest,
+    options: Options,
+) -> Result<(WebSocket<S>, Response), Error> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+    let (mut handshake, bytes) = ClientHandshake::new(request, nonce, HeadLimits::default(), options.max_refusal_body)?;
+    io.write_all(&bytes).await?;
+    io.flush().await?;
+    let mut buffer = Vec::with_capacity(READ);
+    let (Accepted { agreed, response, .. }, consumed) = loop {
+        buffer.clear();
+        if io.read_buf(&mut buffer).await? == 0 {
+            return Err(handshake.receive_eof().into());
+        }
+        if let (consumed, Some(accepted)) = handshake.receive(&buffer)? {
+            break (accepted, consumed);
+        }
+    };
+    let deflate =
+        request.deflate.clone().zip(agreed.deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
+    let now = Instant::now().into_std();
+    let connection = Connection::client(options.config, deflate.as_ref(), Box::new(next_key), now);
+    let mut inbox = Inbox::new();
+    if consumed < buffer.len() {
+        inbox.extend(&buffer[consumed..]);
+    }
+    Ok((WebSocket::new(io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref()), response))
+}

@@ -1,0 +1,83 @@
+use std::io;
+
+use crate::proto::{
+    connection::{SendError, Timeout},
+    frame::ProtocolError,
+    handshake::{BuildError, HandshakeError, InvalidUri, Refusal},
+};
+
+/// Why a call on a connection failed, by whose fault it is.
+///
+/// All but [`Send`](Self::Send) are final: the connection has ended.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The peer broke the protocol or a limit; it was sent a Close that says so.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The peer let a deadline pass.
+    #[error(transparent)]
+    TimedOut(#[from] Timeout),
+    /// The transport ended without a Close from the peer, which browsers call 1006.
+    #[error("the connection was lost: it ended without a closing handshake (1006)")]
+    Lost,
+    /// The transport failed.
+    #[error("the transport failed: {0}")]
+    Io(#[from] io::Error),
+    /// As a client: the server refused the connection, or its answer is not what RFC 6455 demands.
+    #[error("the opening handshake failed: {0}")]
+    Handshake(#[source] Box<HandshakeError>),
+    /// As a server: the client asked for what RFC 6455 does not allow; it was sent a response that says so.
+    #[error("the request was refused: {0}")]
+    Refused(#[source] Box<Refusal>),
+    /// The caller's options cannot be put into a request or a response.
+    #[error("the opening handshake cannot be made as asked for: {0}")]
+    Build(#[source] Box<BuildError>),
+    /// The caller's URL is none that a WebSocket can be opened to.
+    #[error("the URL cannot be used: {0}")]
+    Uri(#[from] InvalidUri),
+    /// The caller asked for `wss://`, and this build has no TLS.
+    #[error("wss:// needs TLS, which is not built in: use ws://, or bring a TLS stream and connect over it")]
+    NoTls,
+    /// The connection has ended, or is ending, and takes nothing more.
+    #[error("the connection is closing or closed")]
+    Closed,
+    /// The caller asked for what cannot be sent; nothing was sent, and the connection goes on.
+    #[error(transparent)]
+    Send(SendError),
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Closed => Self::Closed,
+            other => Self::Send(other),
+        }
+    }
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(Box::new(error))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_is_small_enough_to_return_by_value() {
+        assert!(size_of::<super::Error>() <= 40, "{}", size_of::<super::Error>());
+    }
+}

@@ -1,0 +1,166 @@
+use bytes::Bytes;
+
+use super::{
+    event::{Chunk, Delivery, Event},
+    message::{Kind, Message},
+};
+use crate::proto::{
+    Utf8Bytes,
+    extension::deflate::{Inflated, Inflater},
+    frame::{MaskingKey, ProtocolError, Utf8Validator, apply_mask},
+};
+
+/// How much is copied and then unmasked while the first-level cache still has it.
+const BLOCK: usize = 4096;
+/// The most that one [`Chunk`] holds.
+const MAX_CHUNK: usize = 64 * 1024;
+
+/// A message whose fragments are still coming (RFC 6455 §5.4). They are joined as they come, so a fragment costs its
+/// bytes and nothing besides.
+pub(super) struct Assembly {
+    pub(super) kind: Kind,
+    compressed: bool,
+    bytes: Vec<u8>,
+    utf8: Utf8Validator,
+}
+
+/// How far an assembly got with what it was given.
+pub(super) enum Assembled {
+    /// It took so many bytes of the payload and wants more.
+    Taken(usize),
+    /// It took so many bytes of the payload, and has this to hand over first.
+    Event(usize, Event),
+}
+
+/// A stretch of a frame's payload as it lies in the inbox.
+pub(super) struct Stretch<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) key: Option<MaskingKey>,
+    /// How many bytes of the frame follow behind it.
+    pub(super) behind: u64,
+    /// Whether the frame is the message's last.
+    pub(super) fin: bool,
+}
+
+impl Stretch<'_> {
+    const fn ends_message(&self) -> bool {
+        self.fin && self.behind == 0
+    }
+}
+
+impl Assembly {
+    pub(super) const fn new(kind: Kind, compressed: bool) -> Self {
+        Self { kind, compressed, bytes: Vec::new(), utf8: Utf8Validator::new() }
+    }
+
+    /// Refuses a frame that would make the message too big, before a byte of its payload is kept.
+    pub(super) const fn admit(&self, payload_len: u64, limit: usize) -> Result<(), ProtocolError> {
+        // What a compressed payload comes to only shows when it is inflated.
+        if !self.compressed && payload_len > (limit.saturating_sub(self.bytes.len())) as u64 {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
+        Ok(())
+    }
+
+    /// Takes in a stretch of payload.
+    pub(super) fn take(
+        &mut self,
+        stretch: &Stretch<'_>,
+        inflater: Option<&mut Inflater>,
+        delivery: Delivery,
+        limit: usize,
+    ) -> Result<Assembled, ProtocolError> {
+        let checked = self.bytes.len();
+        let (taken, all) = match inflater {
+            Some(inflater) if self.compressed => self.inflate(stretch, inflater, delivery, limit)?,
+            _ => {
+                self.reserve(stretch);
+                append_masked(&mut self.bytes, stretch.payload, stretch.key);
+                (stretch.payload.len(), true)
+            }
+        };
+        if self.kind == Kind::Text {
+            self.utf8.push(&self.bytes[checked..])?;
+        }
+        let fin = all && stretch.ends_message();
+        if fin {
+            std::mem::take(&mut self.utf8).finish()?;
+        }
+        Ok(match delivery {
+            Delivery::Whole if fin => Assembled::Event(taken, Event::Message(self.message())),
+            Delivery::Chunks if fin || !self.bytes.is_empty() => {
+                let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+                Assembled::Event(taken, Event::Chunk(Chunk { kind: self.kind, bytes, fin }))
+            }
+            Delivery::Whole | Delivery::Chunks => Assembled::Taken(taken),
+        })
+    }
+
+    /// Inflates what fits; says how many bytes it took and whether that is all that the stretch makes.
+    fn inflate(
+        &mut self,
+        stretch: &Stretch<'_>,
+        inflater: &mut Inflater,
+        delivery: Delivery,
+        limit: usize,
+    ) -> Result<(usize, bool), ProtocolError> {
+        // One byte over the limit shows that it is broken.
+        let room = match delivery {
+            Delivery::Whole => limit.saturating_add(1),
+            Delivery::Chunks => MAX_CHUNK,
+        };
+        let mut taken = 0;
+        let mut block = [0; BLOCK];
+        let mut inflated = Inflated::All;
+        while taken < stretch.payload.len() && inflated == Inflated::All {
+            let rest = &stretch.payload[taken..];
+            let block = &mut block[..rest.len().min(BLOCK)];
+            block.copy_from_slice(&rest[..block.len()]);
+            if let Some(key) = stretch.key {
+                apply_mask(block, key.at_offset(taken as u64));
+            }
+            let (count, far) = inflater.inflate(block, &mut self.bytes, room)?;
+            taken += count;
+            inflated = far;
+        }
+        if inflated == Inflated::All && stretch.ends_message() {
+            inflated = inflater.finish(&mut self.bytes, room)?;
+        }
+        if delivery == Delivery::Whole && self.bytes.len() > limit {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
+        Ok((taken, inflated == Inflated::All))
+    }
+
+    /// Makes room for a stretch: at most twice what has arrived, and no more than the message can need.
+    fn reserve(&mut self, stretch: &Stretch<'_>) {
+        let arrived = self.bytes.len() + stretch.payload.len();
+        if arrived > self.bytes.capacity() {
+            let double = self.bytes.len().max(arrived / 2).saturating_mul(2);
+            let known = if stretch.fin { arrived.saturating_add(stretch.behind as usize) } else { usize::MAX };
+            self.bytes.reserve_exact(arrived.max(double.min(known)) - self.bytes.len());
+        }
+    }
+
+    fn message(&mut self) -> Message {
+        let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+        match self.kind {
+            Kind::Text => Message::Text(Utf8Bytes::from_validated(bytes)),
+            Kind::Binary => Message::Binary(bytes),
+        }
+    }
+}
+
+/// Copies a payload and masks or unmasks the copy, block by block.
+#[inline]
+pub(super) fn append_masked(out: &mut Vec<u8>, payload: &[u8], key: Option<MaskingKey>) {
+    let Some(key) = key else {
+        out.extend_from_slice(payload);
+        return;
+    };
+    for block in payload.chunks(BLOCK) {
+        let from = out.len();
+        out.extend_from_slice(block);
+        apply_mask(&mut out[from..], key);
+    }
+}

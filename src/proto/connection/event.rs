@@ -1,0 +1,40 @@
+use bytes::Bytes;
+
+use super::message::{Kind, Message};
+use crate::proto::frame::CloseFrame;
+
+/// What the peer sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A whole message.
+    Message(Message),
+    /// A part of a message, where [`Delivery::Chunks`] was asked for.
+    Chunk(Chunk),
+    /// A Ping; its Pong is already on its way.
+    Ping(Bytes),
+    /// A Pong.
+    Pong(Bytes),
+    /// The peer's Close, which is answered already; `None` if it gave no code (1005).
+    Close(Option<CloseFrame>),
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Chunk {
+    /// Whether the message is text or binary. Text is checked, but a chunk may end inside a character.
+    pub kind: Kind,
+    /// The bytes, inflated; may be empty on the last chunk.
+    pub bytes: Bytes,
+    /// Whether the message ends here.
+    pub fin: bool,
+}
+
+/// How messages are to be handed over.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Delivery {
+    /// As [`Event::Message`], once they are complete and if they keep to `max_message`.
+    #[default]
+    Whole,
+    /// As [`Event::Chunk`]s of at most 64 KiB, as they come; the message itself may be of any length.
+    Chunks,
+}

@@ -1,0 +1,198 @@
+//! Compressed messages (RFC 7692 §7.2): zlib's streams, bounded and kept in step with the peer's.
+
+use flate2::{Decompress, FlushDecompress, Status};
+use zlib_rs::{Deflate, DeflateFlush};
+
+use super::{DeflateAgreed, DeflateConfig};
+use crate::proto::frame::ProtocolError;
+
+/// What a sync flush ends with, and what is not sent (RFC 7692 §7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// An empty message: one stored block without content, less the tail (RFC 7692 §7.2.3.6).
+const EMPTY: &[u8] = &[0x00];
+
+/// The least that the inflated message grows by.
+const GROWTH: usize = 1024;
+
+/// How far [`Inflater::inflate`] and [`Inflater::finish`] came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Inflated {
+    /// All input is taken in and all that it makes is out.
+    All,
+    /// The output has as many bytes as it may have, and there may be more.
+    Full,
+}
+
+/// One direction's inflater.
+pub(crate) struct Inflater {
+    window_bits: u8,
+    context_takeover: bool,
+    /// Made for the first message, and anew for each where there is no context takeover.
+    stream: Option<Box<Decompress>>,
+    /// Whether this message has a block that is not closed yet.
+    open_block: bool,
+    /// How many bytes of the tail this message's end has been given.
+    tail_fed: usize,
+}
+
+impl Inflater {
+    /// zlib cannot inflate with a window of 2⁸ bytes, but one of 2⁹ reads the same streams.
+    pub(crate) fn new(window_bits: u8, context_takeover: bool) -> Self {
+        Self { window_bits: window_bits.max(9), context_takeover, stream: None, open_block: false, tail_fed: 0 }
+    }
+
+    /// Inflates `input` to the end of `out`, which is to have no more than `limit` bytes then.
+    ///
+    /// Says how many bytes of `input` were taken: on [`Inflated::Full`] the rest is to be given again.
+    pub(crate) fn inflate(
+        &mut self,
+        mut input: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(usize, Inflated), ProtocolError> {
+        let len = input.len();
+        loop {
+            if out.len() >= limit {
+                return Ok((len - input.len(), Inflated::Full));
+            }
+            grow(out, limit);
+            let stream = self.stream.get_or_insert_with(|| new_stream(self.window_bits));
+            let (before, had) = (stream.total_in(), out.len());
+            let status =
+                stream.decompress_vec(input, out, FlushDecompress::None).map_err(|_| ProtocolError::InvalidDeflate)?;
+            let taken = (stream.total_in() - before) as usize;
+            input = &input[taken..];
+            self.open_block |= taken > 0;
+            match status {
+                Status::StreamEnd => self.restart(out),
+                // Output that was not filled up means that nothing is held back in the stream.
+                _ if input.is_empty() && out.len() < out.capacity() => return Ok((len, Inflated::All)),
+                _ if taken == 0 && out.len() == had => return Err(ProtocolError::InvalidDeflate),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the message, by giving the stream the tail that is not sent (RFC 7692 §7.2.2).
+    ///
+    /// To be called until it answers [`Inflated::All`].
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<Inflated, ProtocolError> {
+        // A payload without a byte, or one that ended with a final block, has no open block for the tail to close.
+        if self.open_block {
+            let (taken, inflated) = self.inflate(&TAIL[self.tail_fed..], out, limit)?;
+            self.tail_fed += taken;
+            if inflated == Inflated::Full {
+                return Ok(Inflated::Full);
+            }
+        }
+        (self.open_block, self.tail_fed) = (false, 0);
+        if !self.context_takeover {
+            self.stream = None;
+        }
+        Ok(Inflated::All)
+    }
+
+    /// Goes on behind a block with BFINAL set, which is legal (RFC 7692 §7.2.3.4): the next one starts a new stream
+    /// that may refer back to what this message has had so far.
+    fn restart(&mut self, out: &[u8]) {
+        let mut stream = new_stream(self.window_bits);
+        let window = 1 << self.window_bits;
+        // The dictionary is a courtesy to a peer that kept its window; a stream without one is as valid.
+        let _ = stream.set_dictionary(&out[out.len().saturating_sub(window)..]);
+        self.stream = Some(stream);
+        self.open_block = false;
+    }
+}
+
+fn new_stream(window_bits: u8) -> Box<Decompress> {
+    Box::new(Decompress::new_with_window_bits(false, window_bits))
+}
+
+/// Doubles the room for output, but never beyond `limit`.
+fn grow(out: &mut Vec<u8>, limit: usize) {
+    if out.len() == out.capacity() {
+        out.reserve_exact(out.len().max(GROWTH).min(limit - out.len()));
+    }
+}
+
+/// One direction's deflater.
+pub(crate) struct Deflater {
+    config: zlib_rs::DeflateConfig,
+    context_takeover: bool,
+    threshold: usize,
+    stream: Option<Box<Deflate>>,
+}
+
+impl Deflater {
+    pub(crate) fn new(config: &DeflateConfig, window_bits: u8, context_takeover: bool) -> Self {
+        Self {
+            config: zlib_rs::DeflateConfig {
+                level: i32::from(config.level),
+                window_bits: -i32::from(window_bits),
+                mem_level: i32::from(config.mem_level),
+                ..zlib_rs::DeflateConfig::default()
+            },
+            context_takeover,
+            threshold: config.threshold,
+            stream: None,
+        }
+    }
+
+    /// The least length in bytes that is worth compressing.
+    pub(crate) const fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// Whether a message that did not shrink may be sent as it is: only if the stream forgets it at once.
+    pub(crate) const fn may_discard(&self) -> bool {
+        !self.context_takeover
+    }
+
+    /// Deflates one fragment; the last one of a message goes without its tail.
+    pub(crate) fn deflate(&mut self, input: &[u8], fin: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        if input.is_empty() {
+            // A second flush with nothing between would write nothing at all.
+            out.extend_from_slice(if fin { EMPTY } else { &[] });
+        } else {
+            self.sync_flush(input, &mut out);
+            if fin {
+                debug_assert!(out.ends_with(&TAIL));
+                out.truncate(out.len().saturating_sub(TAIL.len()));
+            }
+        }
+        if fin && !self.context_takeover {
+            self.stream = None;
+        }
+        out
+    }
+
+    fn sync_flush(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        let config = self.config;
+        let stream = self.stream.get_or_insert_with(|| Box::new(Deflate::new_with_config(config)));
+        out.resize(input.len() / 2 + 64, 0);
+        let (mut taken, mut written) = (0, 0);
+        loop {
+            let (before_in, before_out) = (stream.total_in(), stream.total_out());
+            stream
+                .compress(&input[taken..], &mut out[written..], DeflateFlush::SyncFlush)
+                .expect("a deflate stream with valid parameters does not fail");
+            taken += (stream.total_in() - before_in) as usize;
+            written += (stream.total_out() - before_out) as usize;
+            if written < out.len() {
+                break;
+            }
+            out.resize(out.len() * 2, 0);
+        }
+        out.truncate(written);
+    }
+}
+
+/// Makes both directions' codecs for one endpoint, by what was agreed.
+pub(crate) fn codecs(config: &DeflateConfig, agreed: DeflateAgreed, is_client: bool) -> Option<(Inflater, Deflater)> {
+    let client = (agreed.client_max_window_bits, !agreed.client_no_context_takeover);
+    let server = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
+    let (theirs, ours) = if is_client { (server, client) } else { (client, server) };
+    Some((Inflater::new(theirs.0, theirs.1), Deflater::new(config, ours.0, ours.1)))
+}

@@ -1,0 +1,193 @@
+use super::{Key, Refusal, VERSION, uri};
+use crate::proto::{
+    extension::Offer,
+    http::{Headers, RequestHead, Version, grammar},
+};
+
+/// A request that came to a server: well-formed HTTP/1.x, an upgrade or not.
+///
+/// What a server does with it: [`accept`](Self::accept), or answer with a [`Response`](super::Response).
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: RequestHead,
+}
+
+impl Request {
+    /// Checks what holds for every request.
+    pub(super) fn new(head: RequestHead) -> Result<Self, Refusal> {
+        let request = Self { head };
+        // RFC 9112 §3.2: several Host headers, none, or a malformed one are answered with 400.
+        match request.at_most_one("Host")? {
+            None if request.head.version == Version::Http11 => return Err(Refusal::MissingHost),
+            Some(host) if !std::str::from_utf8(host).is_ok_and(uri::is_host_header) => {
+                return Err(Refusal::MalformedHost);
+            }
+            None | Some(_) => {}
+        }
+        // A browser's Origin that nobody can read must not look like no Origin.
+        if request.at_most_one("Origin")?.is_some_and(|origin| !origin.iter().all(|byte| matches!(byte, b' '..=b'~'))) {
+            return Err(Refusal::MalformedOrigin);
+        }
+        Ok(request)
+    }
+
+    /// The method, in the case in which it came.
+    pub fn method(&self) -> &str {
+        &self.head.method
+    }
+
+    /// The request target as it came: visible ASCII.
+    pub fn target(&self) -> &str {
+        &self.head.target
+    }
+
+    /// The path, still percent-encoded; empty if the target is neither a path nor an absolute URI.
+    pub fn path(&self) -> &str {
+        match self.resource().split_once('?') {
+            Some((path, _)) => path,
+            None => self.resource(),
+        }
+    }
+
+    /// What is behind the first `?`, still percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.target().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &Headers {
+        &self.head.headers
+    }
+
+    /// The value of the first header of this name, if it is UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get_str(name)
+    }
+
+    /// The host that was asked for, with its port: that of an absolute target (RFC 9112 §3.2.2), else of the `Host` header.
+    pub fn host(&self) -> Option<&str> {
+        self.absolute().map(|(authority, _)| authority).or_else(|| self.header("Host"))
+    }
+
+    /// The value of `Origin`, which browsers send: printable ASCII, not empty of meaning if it is `null`.
+    pub fn origin(&self) -> Option<&str> {
+        self.header("Origin")
+    }
+
+    /// Whether it asks for a WebSocket; [`check_upgrade`](Self::check_upgrade) says whether it does so as it should.
+    pub fn is_upgrade(&self) -> bool {
+        self.head.headers.contains_token("Upgrade", "websocket")
+    }
+
+    /// The subprotocols that the client offers, what it likes best first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.head.headers.get_all("Sec-WebSocket-Protocol").flat_map(grammar::tokens).map_while(Result::ok)
+    }
+
+    /// The first of the server's `preferences` that the client offers.
+    pub fn choose_subprotocol<'a>(&self, preferences: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        let offered: Vec<&str> = self.subprotocols().collect();
+        preferences.into_iter().find(|preferred| offered.contains(preferred))
+    }
+
+    /// Checks all that a request to upgrade has to be (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`] in the order in which a client would want to hear of them.
+    pub fn check_upgrade(&self) -> Result<(), Refusal> {
+        self.upgrade().map(|_| ())
+    }
+
+    /// As [`check_upgrade`](Self::check_upgrade), with what the answer is made from.
+    pub(super) fn upgrade(&self) -> Result<Upgrade, Refusal> {
+        let headers = &self.head.headers;
+        if self.head.version < Version::Http11 {
+            return Err(Refusal::HttpVersion);
+        }
+        if !self.is_upgrade() {
+            return Err(Refusal::MissingUpgrade);
+        }
+        if self.method() != "GET" {
+            return Err(Refusal::Method);
+        }
+        // A caller who goes on to read frames must not find a body there, or a second request.
+        if headers.contains("Transfer-Encoding") || headers.get_all("Content-Length").any(|length| length != b"0") {
+            return Err(Refusal::Body);
+        }
+        if self.resource().is_empty() {
+            return Err(Refusal::Target);
+        }
+        if !headers.contains_token("Connection", "Upgrade") {
+            return Err(Refusal::MissingConnection);
+        }
+        if headers.contains("Sec-WebSocket-Key1") || headers.contains("Sec-WebSocket-Key2") {
+            return Err(Refusal::Hixie76);
+        }
+        if self.at_most_one("Sec-WebSocket-Version")? != Some(VERSION.as_bytes()) {
+            return Err(Refusal::UnsupportedVersion);
+        }
+        let key = self.at_most_one("Sec-WebSocket-Key")?.and_then(Key::parse).ok_or(Refusal::Key)?;
+        self.check_subprotocols()?;
+        let offers =
+            Offer::parse_list(headers.get_all("Sec-WebSocket-Extensions")).map_err(Refusal::MalformedExtensions)?;
+        Ok(Upgrade { key, offers })
+    }
+
+    /// §4.1, 10: tokens, at least one, each once.
+    fn check_subprotocols(&self) -> Result<(), Refusal> {
+        let lines = self.head.headers.get_all("Sec-WebSocket-Protocol");
+        let mut offered = lines
+            .flat_map(grammar::tokens)
+            .collect::<Result<Vec<&str>, _>>()
+            .map_err(Refusal::MalformedSubprotocols)?;
+        if offered.is_empty() && self.head.headers.contains("Sec-WebSocket-Protocol") {
+            return Err(Refusal::MalformedSubprotocols(crate::proto::http::Malformed { offset: 0 }));
+        }
+        offered.sort_unstable();
+        if offered.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::RepeatedSubprotocol);
+        }
+        Ok(())
+    }
+
+    fn at_most_one(&self, name: &'static str) -> Result<Option<&[u8]>, Refusal> {
+        let mut values = self.head.headers.get_all(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Refusal::RepeatedHeader { name }),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// The path and query; empty if the target has none.
+    fn resource(&self) -> &str {
+        match self.absolute() {
+            Some((_, "")) => "/",
+            // Only a query can stand behind the authority without a slash.
+            Some((_, resource)) if resource.starts_with('?') => "/",
+            Some((_, resource)) => resource,
+            None if self.target().starts_with('/') => self.target(),
+            None => "",
+        }
+    }
+
+    /// An absolute URI's authority and what is behind it (RFC 9112 §3.2.2).
+    fn absolute(&self) -> Option<(&str, &str)> {
+        let (scheme, rest) = self.target().split_once("://")?;
+        let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        (known && uri::is_host_header(authority)).then_some((authority, resource))
+    }
+}
+
+/// What the answer to a request to upgrade is made from.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) key: Key,
+    pub(super) offers: Vec<Offer>,
+}

@@ -1,0 +1,114 @@
+use bytes::Bytes;
+
+use super::{AcceptError, Agreed, BuildError, Refusal, Request, is_owned};
+use crate::proto::{
+    extension::deflate::{self, DeflateConfig},
+    http::{HeadLimits, HeadReader, Headers, RequestHead},
+};
+
+/// The server's half of the opening handshake (RFC 6455 §4.2), up to the request; [`Request::accept`] is the rest.
+///
+/// ```
+/// use sockeye::proto::handshake::{Accept, ServerHandshake};
+/// # use sockeye::proto::http::HeadLimits;
+/// let mut handshake = ServerHandshake::new(HeadLimits::default());
+/// let input = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nframes";
+/// let (consumed, request) = handshake.receive(input)?;
+/// let request = request.expect("the head is whole");
+/// assert_eq!((&input[consumed..], request.path()), (&b"frames"[..], "/chat"));
+/// let (response, agreed) = request.accept(&Accept::default())?;
+/// assert!(response.starts_with(b"HTTP/1.1 101 "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ServerHandshake {
+    reader: HeadReader,
+}
+
+impl ServerHandshake {
+    /// Waits for a request.
+    pub fn new(limits: HeadLimits) -> Self {
+        Self { reader: HeadReader::request(limits) }
+    }
+
+    /// Takes in the next bytes; says how many belong to the request, and gives it once its head is whole.
+    ///
+    /// What is behind the head is not taken: the client's first frames, if the request is accepted. Behind a request or an error,
+    /// nothing more is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] for what is no well-formed request; any well-formed one is given, be it an upgrade or not.
+    pub fn receive(&mut self, input: &[u8]) -> Result<(usize, Option<Request>), Refusal> {
+        match self.reader.receive(input)? {
+            (consumed, None) => Ok((consumed, None)),
+            (consumed, Some(head)) => Ok((consumed, Some(Request::new(RequestHead::parse(&head)?)?))),
+        }
+    }
+
+    /// How many bytes of a request have come; with none, a client that goes away has asked for nothing.
+    pub fn received(&self) -> usize {
+        self.reader.received()
+    }
+}
+
+/// How a server accepts a request.
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    /// The subprotocol: one that the client offers; see [`Request::choose_subprotocol`].
+    pub subprotocol: Option<String>,
+    /// More headers for the response.
+    pub headers: Headers,
+    /// permessage-deflate, for a client that offers it as well.
+    pub deflate: Option<DeflateConfig>,
+}
+
+impl Request {
+    /// Accepts the request: gives the response (RFC 6455 §4.2.2), behind which frames follow, and what was agreed.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError::Refusal`] if the request is no proper upgrade, see [`check_upgrade`](Self::check_upgrade);
+    /// [`AcceptError::Build`] if what `accept` says cannot be sent.
+    pub fn accept(&self, accept: &Accept) -> Result<(Bytes, Agreed), AcceptError> {
+        let upgrade = self.upgrade()?;
+        self.check_accept(accept)?;
+        let mut response =
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
+        let mut line = |name: &str, value: &str| {
+            for part in [name, ": ", value, "\r\n"] {
+                response.extend_from_slice(part.as_bytes());
+            }
+        };
+        line("Sec-WebSocket-Accept", &upgrade.key.accept());
+        if let Some(subprotocol) = &accept.subprotocol {
+            line("Sec-WebSocket-Protocol", subprotocol);
+        }
+        let agreed_deflate = accept.deflate.as_ref().and_then(|config| deflate::respond(config, &upgrade.offers));
+        if let Some((_, extension)) = &agreed_deflate {
+            line("Sec-WebSocket-Extensions", &extension.to_string());
+        }
+        accept.headers.encode_without(&[], &mut response);
+        response.extend_from_slice(b"\r\n");
+        let agreed =
+            Agreed { subprotocol: accept.subprotocol.clone(), deflate: agreed_deflate.map(|(agreed, _)| agreed) };
+        Ok((response.into(), agreed))
+    }
+
+    fn check_accept(&self, accept: &Accept) -> Result<(), BuildError> {
+        if let Some((name, _)) = accept.headers.iter().find(|(name, _)| is_owned(name)) {
+            return Err(BuildError::OwnedHeader { name: name.into() });
+        }
+        // An offered subprotocol is a token, so nothing else gets into the response.
+        if let Some(subprotocol) = &accept.subprotocol
+            && !self.subprotocols().any(|offered| offered == subprotocol)
+        {
+            return Err(BuildError::UnaskedSubprotocol { subprotocol: subprotocol.clone() });
+        }
+        if let Some(config) = &accept.deflate {
+            config.check()?;
+        }
+        Ok(())
+    }
+}

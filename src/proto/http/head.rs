@@ -1,0 +1,285 @@
+use bytes::{Bytes, BytesMut};
+
+use super::{HeadError, Headers, grammar};
+
+/// How large a head may be; over these the peer is refused as soon as it shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HeadLimits {
+    /// Bytes of the whole head, with line ends. Default: 16 KiB, twice what the common web servers and proxies in front
+    /// of them pass on.
+    pub max_head: usize,
+    /// Header lines; a repeated name counts each time. Default: 100.
+    pub max_headers: usize,
+    /// Bytes of the request target. Default: 8 KiB, as RFC 9110 §4.1 recommends 8000 octets at least.
+    pub max_target: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { max_head: 16 * 1024, max_headers: 100, max_target: 8 * 1024 }
+    }
+}
+
+/// Collects one head from input that comes in pieces.
+///
+/// Each byte is looked at once when it comes, and the head is parsed once when it is whole. Bytes behind the head are not
+/// taken. It is stricter than RFC 9112 asks: a bare LF is no line end (§2.2 would allow it), and a folded line is
+/// refused (§5.2), as two readers that differ in these are how requests are smuggled. Empty lines in front of
+/// a request are passed over (§2.2); they count as bytes of the head.
+#[derive(Debug)]
+pub struct HeadReader {
+    limits: HeadLimits,
+    head: BytesMut,
+    /// Bytes taken, those of empty lines in front of the head too.
+    taken: usize,
+    headers: usize,
+    target: Target,
+    at: At,
+}
+
+/// Where in the head the next byte stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum At {
+    /// In front of the first line.
+    Front,
+    /// Behind the CR of an empty line in front of the first line.
+    FrontCr,
+    StartLine,
+    HeaderLine,
+    /// Behind the CR of a line.
+    LineCr,
+    LineStart,
+    /// Behind the CR of the empty line.
+    EndCr,
+    End,
+}
+
+/// How far the request target has come.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// A response has none.
+    None,
+    /// The method is being read.
+    Ahead,
+    Inside {
+        len: usize,
+    },
+    Behind,
+}
+
+impl HeadReader {
+    /// Reads a request's head.
+    pub fn request(limits: HeadLimits) -> Self {
+        Self::new(limits, Target::Ahead)
+    }
+
+    /// Reads a response's head.
+    pub fn response(limits: HeadLimits) -> Self {
+        Self::new(limits, Target::None)
+    }
+
+    fn new(limits: HeadLimits, target: Target) -> Self {
+        Self { limits, head: BytesMut::new(), taken: 0, headers: 0, target, at: At::Front }
+    }
+
+    /// Takes in the next bytes; says how many belong to the head, and gives the head once it is whole.
+    ///
+    /// Behind the head, and behind an error, nothing more is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] at the first byte that breaks a limit, the line structure or the start line's alphabet; the rest shows when the
+    /// head is [parsed](RequestHead::parse).
+    pub fn receive(&mut self, input: &[u8]) -> Result<(usize, Option<Bytes>), HeadError> {
+        if self.at == At::End {
+            return Ok((0, None));
+        }
+        let mut kept_from = 0;
+        for (index, &byte) in input.iter().enumerate() {
+            let next = match self.judge(byte) {
+                Ok(next) => next,
+                Err(error) => {
+                    self.at = At::End;
+                    return Err(error);
+                }
+            };
+            self.taken += 1;
+            if next == At::Front {
+                kept_from = index + 1;
+            }
+            self.at = next;
+            if next == At::End {
+                self.head.extend_from_slice(&input[kept_from..=index]);
+                return Ok((index + 1, Some(self.head.split().freeze())));
+            }
+        }
+        if !matches!(self.at, At::Front | At::FrontCr) {
+            self.head.extend_from_slice(&input[kept_from..]);
+        }
+        Ok((input.len(), None))
+    }
+
+    /// How many bytes of a head have come.
+    pub fn received(&self) -> usize {
+        self.taken
+    }
+
+    /// Judges the next byte and says what it leads to.
+    fn judge(&mut self, byte: u8) -> Result<At, HeadError> {
+        if self.taken >= self.limits.max_head {
+            return Err(HeadError::TooLarge { limit: self.limits.max_head });
+        }
+        match (self.at, byte) {
+            (At::Front, b'\r') => Ok(At::FrontCr),
+            (At::FrontCr, b'\n') => Ok(At::Front),
+            (At::StartLine | At::HeaderLine, b'\r') => Ok(At::LineCr),
+            (At::LineCr, b'\n') => Ok(At::LineStart),
+            (At::LineStart, b'\r') => Ok(At::EndCr),
+            (At::EndCr, b'\n') => Ok(At::End),
+            (_, b'\r' | b'\n') | (At::FrontCr | At::LineCr | At::EndCr, _) => Err(HeadError::LineEnd),
+            (At::LineStart, b' ' | b'\t') => Err(HeadError::FoldedLine),
+            (_, byte) if !grammar::is_field_byte(byte) => Err(HeadError::ForbiddenByte { byte }),
+            (At::Front | At::StartLine, byte) => self.start_line(byte),
+            (At::LineStart, _) => {
+                if self.headers >= self.limits.max_headers {
+                    return Err(HeadError::TooManyHeaders { limit: self.limits.max_headers });
+                }
+                self.headers += 1;
+                Ok(At::HeaderLine)
+            }
+            (At::HeaderLine | At::End, _) => Ok(self.at),
+        }
+    }
+
+    /// Follows the request target, as its limit holds before the line is whole.
+    fn start_line(&mut self, byte: u8) -> Result<At, HeadError> {
+        self.target = match (self.target, byte) {
+            (Target::Ahead, b' ') => Target::Inside { len: 0 },
+            (Target::Inside { .. }, b' ') => Target::Behind,
+            (Target::Inside { len }, _) if len >= self.limits.max_target => {
+                return Err(HeadError::TargetTooLong { limit: self.limits.max_target });
+            }
+            (Target::Inside { len }, _) => Target::Inside { len: len + 1 },
+            // A method is a token: what comes first in a TLS handshake, for one, is not.
+            (Target::Ahead, byte) if !grammar::is_tchar(byte) => return Err(HeadError::StartLine),
+            (target @ (Target::None | Target::Ahead | Target::Behind), _) => target,
+        };
+        Ok(At::StartLine)
+    }
+}
+
+/// The versions of HTTP that have this kind of head (RFC 9112 §2.3).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+impl Version {
+    const fn from_minor(minor: u8) -> Self {
+        if minor == 0 { Self::Http10 } else { Self::Http11 }
+    }
+}
+
+/// The head of a request (RFC 9112 §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestHead {
+    /// The method, in the case in which it came.
+    pub method: String,
+    /// The request target: visible ASCII without `#`.
+    pub target: String,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The header fields.
+    pub headers: Headers,
+}
+
+impl RequestHead {
+    /// Parses a whole head, as [`HeadReader::receive`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] if it is not a well-formed head of a request.
+    pub fn parse(head: &Bytes) -> Result<Self, HeadError> {
+        let mut fields = vec![httparse::EMPTY_HEADER; line_count(head)];
+        let mut request = httparse::Request::new(&mut fields);
+        match request.parse(head) {
+            Ok(httparse::Status::Complete(len)) if len == head.len() => {}
+            Ok(_) => return Err(HeadError::HeaderLine),
+            Err(error) => return Err(head_error(error)),
+        }
+        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+            return Err(HeadError::StartLine);
+        };
+        if target.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+            return Err(HeadError::Target);
+        }
+        let headers = headers(head, request.headers);
+        Ok(Self { method: method.into(), target: target.into(), version: Version::from_minor(minor), headers })
+    }
+}
+
+/// The head of a response (RFC 9112 §4).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResponseHead {
+    /// The version of HTTP.
+    pub version: Version,
+    /// The status code, from 100 on.
+    pub status: u16,
+    /// The reason phrase; often empty.
+    pub reason: String,
+    /// The header fields.
+    pub headers: Headers,
+}
+
+impl ResponseHead {
+    /// Parses a whole head, as [`HeadReader::receive`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] if it is not a well-formed head of a response.
+    pub fn parse(head: &Bytes) -> Result<Self, HeadError> {
+        let mut fields = vec![httparse::EMPTY_HEADER; line_count(head)];
+        let mut response = httparse::Response::new(&mut fields);
+        match response.parse(head) {
+            Ok(httparse::Status::Complete(len)) if len == head.len() => {}
+            Ok(_) => return Err(HeadError::HeaderLine),
+            Err(error) => return Err(head_error(error)),
+        }
+        let (Some(minor), Some(status), Some(reason)) = (response.version, response.code, response.reason) else {
+            return Err(HeadError::StartLine);
+        };
+        if status < 100 {
+            return Err(HeadError::StartLine);
+        }
+        let headers = headers(head, response.headers);
+        Ok(Self { version: Version::from_minor(minor), status, reason: reason.into(), headers })
+    }
+}
+
+/// At least as many as there are header lines.
+fn line_count(head: &[u8]) -> usize {
+    head.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+/// Keeps the fields as parts of `head`, without a copy.
+fn headers(head: &Bytes, fields: &[httparse::Header<'_>]) -> Headers {
+    let mut headers = Headers::with_capacity(fields.len());
+    for field in fields {
+        headers.push_checked(head.slice_ref(field.name.as_bytes()), head.slice_ref(field.value));
+    }
+    headers
+}
+
+const fn head_error(error: httparse::Error) -> HeadError {
+    match error {
+        httparse::Error::Version => HeadError::Version,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue | httparse::Error::TooManyHeaders => {
+            HeadError::HeaderLine
+        }
+        httparse::Error::NewLine => HeadError::LineEnd,
+        httparse::Error::Status | httparse::Error::Token => HeadError::StartLine,
+    }
+}

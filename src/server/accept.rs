@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::request::receive_request;
+use crate::{
+    Config, DeflateConfig, Error, Role, WebSocket,
+    proto::{handshake::Accept, http::HeadLimits},
+};
+
+/// What a server allows each connection.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Limits and habits of the connection.
+    pub config: Config,
+    /// permessage-deflate for clients that offer it (default: none).
+    pub deflate: Option<DeflateConfig>,
+    /// Limits of the request's head.
+    pub head: HeadLimits,
+    /// How long the whole opening handshake may take (default: 10 s), however its bytes dribble in.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::new(Role::Server),
+            deflate: None,
+            head: HeadLimits::default(),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Accepts a WebSocket on a transport that a client has just opened, with default [`Options`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// let (tcp, _) = listener.accept().await?;
+/// let mut ws = sockeye::accept(tcp).await?;
+/// ws.send("welcome").await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Refused`] if what came is no proper request for a WebSocket, which the client was told;
+/// [`Error::TimedOut`] if it took too long; [`Error::Io`] or [`Error::Lost`] if the transport failed or ended.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: the transport is dropped with it.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<WebSocket<S>, Error> {
+    accept_with(io, &Options::default()).await
+}
+
+/// Like [`accept`], with options.
+///
+/// # Errors
+///
+/// As for [`accept`].
+///
+/// # Cancel safety
+///
+/// Not cancel safe: the transport is dropped with it.
+pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(io: S, options: &Options) -> Result<WebSocket<S>, Error> {
+    let incoming = receive_request(io, options).await?;
+    incoming.accept(Accept { deflate: options.deflate.clone(), ..Accept::default() }).await
+}

@@ -1,0 +1,169 @@
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, timeout_at},
+};
+
+use super::Options;
+use crate::{
+    Config, Error, WebSocket,
+    proto::{
+        connection::{Connection, DeflateSettings, Inbox, Timeout},
+        handshake::{Accept, AcceptError, Refusal, Request, Response, ServerHandshake},
+    },
+};
+
+/// What one read of a request takes in at the most.
+const READ: usize = 4096;
+/// How many bytes behind a refused request are read and discarded, so that no reset overtakes our response.
+const MAX_DISCARDED: usize = 256 * 1024;
+
+/// A request that waits for its answer: the first of two steps.
+///
+/// ```no_run
+/// use sockeye::proto::handshake::{Accept, Response};
+/// # async fn example(tcp: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// let incoming = sockeye::server::receive_request(tcp, &Default::default()).await?;
+/// if incoming.request().path() != "/chat" {
+///     incoming.reject(&Response::new(404)?).await?;
+///     return Ok(());
+/// }
+/// let subprotocol = incoming.request().choose_subprotocol(["chat.v2", "chat.v1"]).map(String::from);
+/// let mut ws = incoming.accept(Accept { subprotocol, ..Accept::default() }).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Incoming<S> {
+    io: S,
+    request: Request,
+    behind: Vec<u8>,
+    config: Config,
+    deadline: Instant,
+}
+
+/// Reads a request, be it for a WebSocket or not.
+///
+/// # Errors
+///
+/// [`Error::Refused`] if it is not well-formed HTTP or too large, which the client was told; [`Error::TimedOut`] if
+/// it did not come in time (the client was sent 408); [`Error::Lost`] if the transport ended; [`Error::Io`].
+///
+/// # Cancel safety
+///
+/// Not cancel safe: the transport is dropped with it.
+pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    options: &Options,
+) -> Result<Incoming<S>, Error> {
+    let deadline = Instant::now() + options.handshake_timeout;
+    let mut handshake = ServerHandshake::new(options.head);
+    let mut buffer = Vec::with_capacity(READ);
+    loop {
+        buffer.clear();
+        let read = match timeout_at(deadline, io.read_buf(&mut buffer)).await {
+            Ok(read) => read?,
+            Err(_) => {
+                if let Ok(response) = Response::new(408) {
+                    respond(&mut io, &response, Instant::now() + options.config.close_timeout).await?;
+                }
+                return Err(Timeout::Handshake.into());
+            }
+        };
+        if read == 0 {
+            return Err(Error::Lost);
+        }
+        match handshake.receive(&buffer) {
+            Ok((_, None)) => {}
+            Ok((consumed, Some(request))) => {
+                let behind = buffer.split_off(consumed);
+                return Ok(Incoming { io, request, behind, config: options.config, deadline });
+            }
+            Err(refusal) => return Err(refuse(&mut io, refusal, deadline).await),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
+    /// What the client asks for.
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Accepts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if it is no proper request for a WebSocket (RFC 6455 §4.2.1), which the client is told;
+    /// [`Error::Build`] if `accept` says what cannot be sent (the client is sent 500); [`Error::TimedOut`];
+    /// [`Error::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the transport is dropped with it.
+    pub async fn accept(mut self, accept: Accept) -> Result<WebSocket<S>, Error> {
+        let (response, agreed) = match self.request.accept(&accept) {
+            Ok(accepted) => accepted,
+            Err(AcceptError::Refusal(refusal)) => return Err(refuse(&mut self.io, refusal, self.deadline).await),
+            Err(AcceptError::Build(error)) => {
+                if let Ok(response) = Response::new(500) {
+                    respond(&mut self.io, &response, self.deadline).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        let written = async {
+            self.io.write_all(&response).await?;
+            self.io.flush().await
+        };
+        timeout_at(self.deadline, written).await.map_err(|_| Timeout::Handshake)??;
+        let deflate = accept.deflate.zip(agreed.deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
+        let connection = Connection::server(self.config, deflate.as_ref(), Instant::now().into_std());
+        let mut inbox = Inbox::new();
+        if !self.behind.is_empty() {
+            inbox.extend(&self.behind);
+        }
+        Ok(WebSocket::new(self.io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref()))
+    }
+
+    /// Answers with a response of the caller's, and ends the transport. What is behind the request is never parsed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the response could not be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the transport is dropped with it.
+    pub async fn reject(mut self, response: &Response) -> Result<(), Error> {
+        respond(&mut self.io, response, self.deadline).await
+    }
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, refusal: Refusal, deadline: Instant) -> Error {
+    // The refusal says more than a failure to tell it.
+    let _ = respond(io, &Response::from(&refusal), deadline).await;
+    refusal.into()
+}
+
+/// Writes a response, shuts down, and reads until the client has ended too, within bounds.
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut S,
+    response: &Response,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let exchange = async {
+        io.write_all(&response.encode()).await?;
+        io.shutdown().await?;
+        let mut buffer = Vec::with_capacity(READ);
+        let mut discarded = 0;
+        while discarded < MAX_DISCARDED {
+            buffer.clear();
+            match io.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => discarded += read,
+            }
+        }
+        Ok(())
+    };
+    // A client that does not end has had its response all the same.
+    timeout_at(deadline, exchange).await.unwrap_or(Ok(()))
+}

@@ -1,0 +1,298 @@
+use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    time::{sleep, timeout},
+};
+
+use super::{
+    Options,
+    request::{Incoming, receive_request},
+    tracker::{Phase, Place, Tracker},
+};
+use crate::{
+    CloseCode, Config, DeflateConfig, Error, WebSocket,
+    proto::handshake::{Accept, Request, Response},
+    stream::Sender,
+};
+
+/// Judges a request: what to accept it with, or the response that refuses it.
+type Judge = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
+/// Answers a request that is not for a WebSocket.
+type Fallback = dyn Fn(&Request) -> Response + Send + Sync;
+
+/// A server: accepts connections, and runs a handler on each, in a task of its own.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = sockeye::Server::bind("127.0.0.1:9001").await?;
+/// println!("listening on ws://{}", server.local_addr()?);
+/// server
+///     .serve(|mut ws, _request| async move {
+///         while let Some(message) = ws.recv().await? {
+///             ws.send(message).await?;
+///         }
+///         Ok::<_, sockeye::Error>(())
+///     })
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// When a handler returns, its connection is closed with 1000, or with 1011 if it returns an error while the
+/// connection is open. Replies that a handler sends leave in one write when it waits for anything.
+pub struct Server {
+    listener: TcpListener,
+    options: Options,
+    max_connections: u32,
+    drain_timeout: Duration,
+    judge: Option<Arc<Judge>>,
+    fallback: Option<Arc<Fallback>>,
+}
+
+impl Server {
+    /// Listens on an address.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses it.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::from_listener(TcpListener::bind(address).await?))
+    }
+
+    /// Takes a listener that was made elsewhere.
+    pub fn from_listener(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            options: Options::default(),
+            max_connections: 16 * 1024,
+            drain_timeout: Duration::from_secs(10),
+            judge: None,
+            fallback: None,
+        }
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Sets limits and habits of the connections.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.options.config = config;
+        self
+    }
+
+    /// Agrees to permessage-deflate with clients that offer it (default: not).
+    #[must_use]
+    pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
+        self.options.deflate = Some(deflate);
+        self
+    }
+
+    /// Sets how long the whole opening handshake may take (default: 10 s).
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how many connections there may be at once, those in their handshake included (default: 16,384, at least 1).
+    /// More wait in the operating system's queue until others end.
+    #[must_use]
+    pub fn max_connections(mut self, max: u32) -> Self {
+        self.max_connections = max.max(1);
+        self
+    }
+
+    /// Sets how long connections have to end at a shutdown before they are dropped (default: 10 s).
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Looks at each request for a WebSocket before it is accepted: path, headers, subprotocols.
+    ///
+    /// What it returns replaces the server's choice of permessage-deflate too.
+    #[must_use]
+    pub fn judge(mut self, judge: impl Fn(&Request) -> Result<Accept, Response> + Send + Sync + 'static) -> Self {
+        self.judge = Some(Arc::new(judge));
+        self
+    }
+
+    /// Answers requests that are not for a WebSocket, such as a browser's for a page (default: 426).
+    #[must_use]
+    pub fn fallback(mut self, fallback: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        self.fallback = Some(Arc::new(fallback));
+        self
+    }
+
+    /// Serves connections for ever.
+    ///
+    /// # Errors
+    ///
+    /// None so far: a connection that cannot be accepted is the next one's chance.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it stops listening; the connections go on.
+    pub async fn serve<H, F, E>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(WebSocket, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        self.serve_until(handler, std::future::pending()).await
+    }
+
+    /// Serves connections until `shutdown` is ready; then closes them with 1001, and returns when they have ended or the
+    /// drain timeout has passed.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it stops listening; the connections go on.
+    pub async fn serve_until<H, F, E>(self, handler: H, shutdown: impl Future<Output = ()>) -> io::Result<()>
+    where
+        H: Fn(WebSocket, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let tracker = Tracker::new(self.max_connections);
+        let (listener, drain_timeout) = (&self.listener, self.drain_timeout);
+        let site = Arc::new(Site { options: self.options, judge: self.judge, fallback: self.fallback, handler });
+        let accept = async {
+            loop {
+                let place = tracker.place().await;
+                let tcp = accept_tcp(listener).await;
+                tokio::spawn(Arc::clone(&site).connection(tcp, place));
+            }
+        };
+        tokio::select! {
+            never = accept => never,
+            () = shutdown => {}
+        }
+        tracker.enter(Phase::Draining);
+        let _ = timeout(drain_timeout, tracker.all_left()).await;
+        tracker.enter(Phase::Over);
+        Ok(())
+    }
+}
+
+/// Accepts the next connection. An error concerns that connection, or passes with time: then it waits a little.
+async fn accept_tcp(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                // Small messages must not wait for each other's acknowledgements; a failure costs only that.
+                let _ = tcp.set_nodelay(true);
+                return tcp;
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            // The process is out of descriptors, most likely.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// What all connections of a server have in common.
+struct Site<H> {
+    options: Options,
+    judge: Option<Arc<Judge>>,
+    fallback: Option<Arc<Fallback>>,
+    handler: H,
+}
+
+impl<H> Site<H> {
+    async fn connection<F, E>(self: Arc<Self>, tcp: TcpStream, place: Place)
+    where
+        H: Fn(WebSocket, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        // The handshake's memory is given back before the handler runs.
+        let (ws, request) = match Box::pin(self.handshake(tcp)).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return,
+            Err(error) => return log("handshake", &error),
+        };
+        let sender = ws.sender();
+        let handler = (self.handler)(ws, request);
+        drop(self);
+        run(sender, handler, place).await;
+    }
+
+    /// Opens the WebSocket; `None` if the request was answered otherwise.
+    async fn handshake(&self, tcp: TcpStream) -> Result<Option<(WebSocket, Request)>, Error> {
+        let incoming = receive_request(tcp, &self.options).await?;
+        let request = incoming.request().clone();
+        if let Some(fallback) = &self.fallback
+            && !request.is_upgrade()
+        {
+            incoming.reject(&fallback(&request)).await?;
+            return Ok(None);
+        }
+        let accept = match &self.judge {
+            // What is no proper upgrade is refused for that, before the judge sees it.
+            Some(judge) if request.check_upgrade().is_ok() => judge(&request),
+            _ => Ok(Accept { deflate: self.options.deflate.clone(), ..Accept::default() }),
+        };
+        match accept {
+            Ok(accept) => Ok(Some((Incoming::accept(incoming, accept).await?, request))),
+            Err(response) => {
+                incoming.reject(&response).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Runs a handler to its end, and closes what it leaves open.
+async fn run<F, E>(sender: Sender<TcpStream>, handler: F, mut place: Place)
+where
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    let mut served = pin!(sender.serve(handler));
+    let output = tokio::select! {
+        biased;
+        output = &mut served => output,
+        () = place.reached(Phase::Draining) => {
+            sender.start_close(CloseCode::GOING_AWAY, "the server shuts down");
+            tokio::select! {
+                biased;
+                output = served => output,
+                () = place.reached(Phase::Over) => return,
+            }
+        }
+    };
+    let code = match &output {
+        Ok(()) => CloseCode::NORMAL,
+        Err(error) => {
+            log("handler", error);
+            CloseCode::INTERNAL_ERROR
+        }
+    };
+    sender.close_if_left(code).await;
+}
+
+#[cfg(feature = "tracing")]
+fn log(what: &str, error: &dyn fmt::Display) {
+    tracing::debug!(target: "sockeye::server", %error, "{what} failed");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn log(_what: &str, _error: &dyn fmt::Display) {}

@@ -1,0 +1,20 @@
+//! Connections on tokio, over any `AsyncRead + AsyncWrite`.
+
+mod buffers;
+mod reader;
+mod receiver;
+mod sender;
+mod served;
+mod shared;
+mod wakers;
+mod websocket;
+mod writer;
+
+pub use self::{
+    reader::MessageReader,
+    receiver::Receiver,
+    sender::Sender,
+    served::serve_connection,
+    websocket::{Parts, WebSocket},
+    writer::MessageWriter,
+};

@@ -1,0 +1,276 @@
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use futures_core::Stream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Sleep,
+};
+
+use super::{
+    MessageReader, buffers,
+    shared::{Core, Shared, now},
+};
+use crate::{
+    Error,
+    proto::connection::{Delivery, End, Event, Inbox, Message, ReceiveHalf},
+};
+
+/// The receiving half of a [`WebSocket`](super::WebSocket) that was split.
+///
+/// Dropping it does not end the connection: senders go on, and what the peer sends is read only while one of them is
+/// polled, to answer Pings and Closes; messages are discarded.
+pub struct Receiver<S> {
+    pub(super) shared: Arc<Shared<S>>,
+    /// `None` only while it is dropped or taken apart.
+    pub(super) state: Option<Box<ReceiverState>>,
+}
+
+/// The receive side without its share in the connection.
+pub(super) struct ReceiverState {
+    pub(super) half: ReceiveHalf,
+    /// Borrowed from the thread while there are bytes to take apart.
+    pub(super) inbox: Option<Box<Inbox>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the rest of a message that was read in chunks is to be skipped.
+    skipping: bool,
+    /// Whether the end has been told.
+    told: bool,
+}
+
+impl ReceiverState {
+    pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
+        let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
+        Self { half, inbox, timer: None, skipping: false, told: false }
+    }
+
+    /// The next event; `None` once the connection has ended cleanly.
+    pub(super) fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<S>,
+        delivery: Delivery,
+    ) -> Poll<Result<Option<Event>, Error>> {
+        loop {
+            if let Some(inbox) = &mut self.inbox {
+                let delivery = if self.skipping { Delivery::Chunks } else { delivery };
+                match self.half.receive(inbox, delivery) {
+                    Ok(Some(Event::Chunk(chunk))) if self.skipping => {
+                        self.skipping = !chunk.fin;
+                        continue;
+                    }
+                    Ok(Some(event @ (Event::Message(_) | Event::Chunk(_)))) => return Poll::Ready(Ok(Some(event))),
+                    Ok(Some(event)) => {
+                        let mut core = shared.lock();
+                        core.borrow_buffer();
+                        core.send.react(&event, now);
+                        return Poll::Ready(Ok(Some(event)));
+                    }
+                    Ok(None) => {}
+                    Err(fault) => shared.lock().send.fail(fault),
+                }
+            }
+            let mut core = shared.lock();
+            match self.poll_fill(cx, &mut core) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) => {
+                    self.half.stop();
+                    self.release();
+                    let told = std::mem::replace(&mut self.told, true);
+                    return Poll::Ready(match core.verdict() {
+                        Ok(()) => Ok(None),
+                        Err(_) if told => Err(Error::Closed),
+                        Err(error) => Err(error),
+                    });
+                }
+                Poll::Pending => {
+                    self.release();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Gets bytes into the inbox; `None` when the connection is over. Writes what is queued before it waits.
+    fn poll_fill<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &mut Core<S>,
+    ) -> Poll<Option<()>> {
+        loop {
+            if core.is_over() {
+                return Poll::Ready(None);
+            }
+            if core.send.end().is_some() {
+                let Err(deadline) = core.poll_end(cx) else { return Poll::Ready(None) };
+                ready!(self.poll_timer(cx, Some(deadline)));
+                continue;
+            }
+            if self.poll_timer(cx, core.send.next_deadline()).is_ready() {
+                core.borrow_buffer();
+                core.send.handle_timeout(now());
+                continue;
+            }
+            match core.poll_flush(cx) {
+                // While the peer does not take our Pongs, it is not read.
+                Poll::Pending if core.send.owes_pong() => return Poll::Pending,
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+            }
+            let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
+            match ready!(core.poll_read(cx, inbox)) {
+                Ok(0) => {
+                    self.half.stop();
+                    core.send.transport_ended();
+                }
+                Ok(_) => return Poll::Ready(Some(())),
+                Err(_) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Ready when `deadline` has passed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    /// Gives an empty inbox back to the thread.
+    fn release(&mut self) {
+        if let Some(inbox) = self.inbox.take_if(|inbox| inbox.is_empty()) {
+            buffers::give_inbox(inbox);
+        }
+    }
+
+    pub(super) const fn skip_message(&mut self) {
+        self.skipping = true;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
+    /// Receives the next message; `None` once both ends have closed.
+    ///
+    /// Pings and Closes are answered on the way, and everything that is queued is written before it waits.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended, if not cleanly; told once, and [`Error::Closed`] after that.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing that arrived is lost.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives the next event, control frames among them: they are answered already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing that arrived is lost.
+    pub async fn recv_event(&mut self) -> Result<Option<Event>, Error> {
+        poll_fn(|cx| self.poll_event(cx, Delivery::Whole)).await
+    }
+
+    /// Waits for the next message and reads it chunk by chunk, without holding it whole: it may be of any length.
+    ///
+    /// Dropping the reader before the message's end skips the rest of it.
+    ///
+    /// ```
+    /// # use sockeye::{Error, stream::Receiver};
+    /// # async fn example<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut receiver: Receiver<S>) -> Result<(), Error> {
+    /// while let Some(mut message) = receiver.recv_reader().await? {
+    ///     let mut len = 0;
+    ///     while let Some(chunk) = message.next().await? {
+    ///         len += chunk.len();
+    ///     }
+    ///     println!("{:?} of {len} bytes", message.kind());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing that arrived is lost.
+    pub async fn recv_reader(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
+        loop {
+            match poll_fn(|cx| self.poll_event(cx, Delivery::Chunks)).await? {
+                Some(Event::Chunk(first)) => return Ok(Some(MessageReader::new(self, first))),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// How the connection ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().send.end().cloned()
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        loop {
+            match ready!(self.poll_event(cx, Delivery::Whole))? {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(_) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    pub(super) fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        delivery: Delivery,
+    ) -> Poll<Result<Option<Event>, Error>> {
+        let state = self.state.as_mut().expect("the state is there until the receiver is dropped");
+        state.poll_event(cx, &self.shared, delivery)
+    }
+}
+
+/// The messages; ends behind the first error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.state.as_ref().is_none_or(|state| state.told) {
+            return Poll::Ready(None);
+        }
+        self.poll_recv(cx).map(Result::transpose)
+    }
+}
+
+impl<S> Drop for Receiver<S> {
+    fn drop(&mut self) {
+        let Some(state) = self.state.take() else { return };
+        if Arc::strong_count(&self.shared) > 1 {
+            let mut core = self.shared.lock();
+            if core.io.is_some() {
+                core.parked = Some(state);
+            }
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Receiver<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}

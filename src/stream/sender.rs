@@ -1,0 +1,303 @@
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    MessageWriter,
+    shared::{Core, HIGH_WATER, Shared, now},
+};
+use crate::{
+    Error,
+    proto::{
+        Utf8Bytes,
+        connection::{Compress, Delivery, End, Event, Kind, Message},
+        frame::{CloseCode, CloseFrame},
+    },
+};
+
+/// The sending half of a [`WebSocket`](super::WebSocket) that was split. Its clones send into the same connection,
+/// from as many tasks as there are.
+///
+/// The transport is closed when the connection has ended, or when the receiver and all senders are dropped.
+pub struct Sender<S> {
+    pub(super) shared: Arc<Shared<S>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
+    /// Sends a message, and waits until the transport has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] if the connection is closing, or how it failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Whole or not at all: cancelled while it waits its turn, nothing is sent; cancelled while the transport is
+    /// slow, the message is queued whole, and the next call on any half goes on writing it.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.send_with(message, Compress::Auto).await
+    }
+
+    /// Like [`send`](Self::send), with a say in the message's compression.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<(), Error> {
+        let message = message.into();
+        let mut queued = false;
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if !queued {
+                ready!(core.poll_turn(cx))?;
+                core.queue(&message, compress)?;
+                queued = true;
+            }
+            self.poll_written(cx, core)
+        })
+        .await
+    }
+
+    /// Queues a message without writing it, unless so much is queued that the transport has to take some first.
+    ///
+    /// It leaves with the next [`flush`](Self::flush) or [`send`](Self::send), or when the receiver has to wait.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message that was not queued yet is not sent.
+    pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            ready!(core.poll_turn(cx))?;
+            Poll::Ready(core.queue(&message, Compress::Auto))
+        })
+        .await
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// How the transport failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn flush(&self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush_all(cx)).await
+    }
+
+    /// Sends a Ping with at most 125 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the payload is too long; else as for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        let payload = payload.into();
+        {
+            let mut core = self.shared.lock();
+            core.borrow_buffer();
+            core.send.ping(&payload)?;
+        }
+        poll_fn(|cx| self.poll_written(cx, self.shared.lock())).await
+    }
+
+    /// Begins a message that is sent in parts. Other senders' messages wait until it is finished.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is sent before the first part.
+    pub async fn begin(&self, kind: Kind) -> Result<MessageWriter<'_, S>, Error> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            ready!(core.poll_turn(cx))?;
+            Poll::Ready(core.send.begin(kind, Compress::Auto).map_err(Error::from))
+        })
+        .await?;
+        Ok(MessageWriter::new(self))
+    }
+
+    /// Sends one message from a stream of parts, without holding it whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the parts of a text are not UTF-8 together, which ends the connection with 1011 as the
+    /// message cannot be taken back; else as for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe behind the first part: a message that is not finished cannot be taken back, so the
+    /// connection is closed with 1011.
+    pub async fn send_stream(&self, kind: Kind, parts: impl Stream<Item = Bytes>) -> Result<(), Error> {
+        let mut parts = std::pin::pin!(parts);
+        let mut writer = self.begin(kind).await?;
+        while let Some(part) = poll_fn(|cx| parts.as_mut().poll_next(cx)).await {
+            writer.write(part).await?;
+        }
+        writer.finish().await
+    }
+
+    /// Closes the connection: sends a Close, and waits until the peer has answered it and the transport has ended.
+    ///
+    /// The receiver sees to the answer: it has to be polled, or dropped. Messages that still come go to it.
+    /// Closing twice is harmless.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended, if not cleanly: [`Error::TimedOut`] if the peer did not answer in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once it has been polled, the Close is queued, and the receiver sees the end.
+    pub async fn close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) -> Result<(), Error> {
+        self.start_close(code, reason);
+        poll_fn(|cx| self.poll_closed(cx)).await
+    }
+
+    /// How the connection ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().send.end().cloned()
+    }
+
+    /// How many bytes are queued that the transport has not taken. What the operating system holds is not known.
+    pub fn queued(&self) -> usize {
+        self.shared.lock().send.queued()
+    }
+
+    /// Whether the receiver was dropped before the connection had ended.
+    pub(super) fn is_left_open(&self) -> bool {
+        self.shared.lock().parked.is_some()
+    }
+
+    pub(crate) fn start_close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
+        let mut core = self.shared.lock();
+        core.borrow_buffer();
+        core.send.close(Some(CloseFrame::new(code, reason)), now());
+        // The receiver has a deadline now.
+        core.wake_all();
+    }
+
+    /// Ready when the connection is over. Does the receiver's part if that was dropped.
+    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.drive_parked(cx);
+        let mut core = self.shared.lock();
+        if core.is_over() {
+            return Poll::Ready(core.verdict());
+        }
+        // A failure shows as the connection's end, which is looked at here in any case.
+        let _ = core.poll_flush(cx);
+        if core.is_over() {
+            return Poll::Ready(core.verdict());
+        }
+        core.wait(cx);
+        Poll::Pending
+    }
+
+    /// Writes what is queued, unless the task that owns the connection is about to.
+    pub(super) fn poll_written(
+        &self,
+        cx: &mut Context<'_>,
+        mut core: std::sync::MutexGuard<'_, Core<S>>,
+    ) -> Poll<Result<(), Error>> {
+        if core.corked && core.send.queued() < HIGH_WATER {
+            return Poll::Ready(Ok(()));
+        }
+        let written = core.poll_flush(cx);
+        let has_parked = core.parked.is_some();
+        drop(core);
+        if has_parked {
+            self.drive_parked(cx);
+        }
+        written
+    }
+
+    pub(super) fn poll_flush_all(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.lock().poll_flush(cx)
+    }
+
+    /// Answers Pings and Closes in place of a receiver that was dropped.
+    fn drive_parked(&self, cx: &mut Context<'_>) {
+        let Some(mut state) = self.shared.lock().parked.take() else { return };
+        while let Poll::Ready(Ok(Some(event))) = state.poll_event(cx, &self.shared, Delivery::Chunks) {
+            drop::<Event>(event);
+        }
+        let mut core = self.shared.lock();
+        if !core.is_over() {
+            core.parked = Some(state);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
+    /// Ready when a message may be queued: no other is sent in parts, and the queue is not too long.
+    #[inline]
+    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        if self.send.message_is_open() && self.send.is_open() {
+            self.wait(cx);
+            return Poll::Pending;
+        }
+        if self.send.queued() >= HIGH_WATER {
+            ready!(self.poll_flush(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Clone for Sender<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S> std::fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// `poll_close` closes with 1000 and does not wait for the peer: the receiver sees to that.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.lock().poll_turn(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.shared.lock().queue(&message, Compress::Auto)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_all(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.start_close(CloseCode::NORMAL, "");
+        self.poll_flush_all(cx)
+    }
+}
