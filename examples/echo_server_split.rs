@@ -1,7 +1,6 @@
-//! An echo server whose connections are split: one task receives, another one sends. See `echo_server` for the options.
+//! `echo_server` through the split halves: `Sender` is `Clone`, and each half may move to a task of its own.
 
 use sockeye::{Config, DeflateConfig, Error, Role, Server};
-use tokio::sync::mpsc;
 
 #[path = "support/options.rs"]
 mod options;
@@ -19,21 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         server
             .serve(|ws, _request| async move {
                 let (sender, mut receiver) = ws.split();
-                // The queue is short, so that a peer that does not read is soon not read from.
-                let (queue, mut queued) = mpsc::channel(16);
-                let sending = tokio::spawn(async move {
-                    while let Some(message) = queued.recv().await {
-                        sender.send(message).await?;
-                    }
-                    Ok::<_, Error>(())
-                });
                 while let Some(message) = receiver.recv().await? {
-                    if queue.send(message).await.is_err() {
-                        break;
-                    }
+                    sender.send(message).await?;
                 }
-                drop(queue);
-                sending.await.expect("the sending task does not panic")
+                Ok::<_, Error>(())
             })
             .await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{io, process::exit};
 
-pub struct Options {
+pub(crate) struct Options {
     pub listen: String,
     pub threads: usize,
     pub deflate: bool,
@@ -10,7 +10,7 @@ pub struct Options {
 }
 
 /// Reads the command line of the server `name`, or says how it is to be used.
-pub fn server(name: &str) -> Options {
+pub(crate) fn server(name: &str) -> Options {
     let mut options = Options { listen: "127.0.0.1:9001".into(), threads: 1, deflate: true, max_message: 1 << 20 };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -46,7 +46,7 @@ fn usage(name: &str, complaint: &str) -> ! {
 
 impl Options {
     /// One thread runs everything on the spot; more of them share the connections.
-    pub fn runtime(&self) -> io::Result<tokio::runtime::Runtime> {
+    pub(crate) fn runtime(&self) -> io::Result<tokio::runtime::Runtime> {
         match self.threads {
             1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
             threads => tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),

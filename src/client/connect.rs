@@ -143,7 +143,7 @@ impl Connect {
             if request.uri.scheme() == Scheme::Wss {
                 return Err(Error::NoTls);
             }
-            let tcp = TcpStream::connect((request.uri.host().trim_matches(['[', ']']), request.uri.port())).await?;
+            let tcp = TcpStream::connect((request.uri.host(), request.uri.port())).await?;
             // Small messages must not wait for each other's acknowledgements.
             tcp.set_nodelay(true)?;
             open(tcp, &request, options).await

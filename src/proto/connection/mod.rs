@@ -167,6 +167,12 @@ impl Connection {
         self.send.part(payload, fin)
     }
 
+    /// Gives up a message that was begun and will not be finished: closes with 1011 if a part of it was sent, as it
+    /// cannot be taken back.
+    pub fn abandon(&mut self) {
+        self.send.abandon();
+    }
+
     /// Queues a Ping with at most 125 bytes.
     ///
     /// # Errors
@@ -250,6 +256,11 @@ impl Connection {
     /// Which end this is.
     pub const fn role(&self) -> Role {
         self.send.role()
+    }
+
+    /// Whether permessage-deflate was agreed to.
+    pub const fn is_compressed(&self) -> bool {
+        self.send.can_compress()
     }
 
     /// The round trip of the last keepalive Ping that was answered.

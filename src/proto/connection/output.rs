@@ -29,10 +29,6 @@ struct Shared {
 }
 
 impl Output {
-    pub(crate) const fn set_contiguous(&mut self, contiguous: bool) {
-        self.contiguous = contiguous;
-    }
-
     /// How many bytes wait.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -107,6 +103,29 @@ impl Output {
         *self = Self { contiguous, ..Self::default() };
     }
 
+    fn tidy(&mut self) {
+        if self.is_empty() {
+            self.buffer.clear();
+            self.start = 0;
+            self.shared.shrink_to(4);
+        } else if self.start >= COMPACT_FROM && self.start >= self.buffer.len() / 2 {
+            // A slow reader must not make us keep what it has already taken.
+            self.buffer.drain(..self.start);
+            for shared in &mut self.shared {
+                shared.at -= self.start;
+            }
+            self.start = 0;
+        }
+    }
+}
+
+/// What only a transport on this side of the core needs.
+#[cfg(feature = "stream")]
+impl Output {
+    pub(crate) const fn set_contiguous(&mut self, contiguous: bool) {
+        self.contiguous = contiguous;
+    }
+
     /// Takes the empty buffer away, so that an idle connection owns none.
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
         (self.is_empty() && self.buffer.capacity() > 0).then(|| std::mem::take(&mut self.buffer))
@@ -122,21 +141,6 @@ impl Output {
         if self.buffer.capacity() == 0 {
             debug_assert!(buffer.is_empty());
             self.buffer = buffer;
-        }
-    }
-
-    fn tidy(&mut self) {
-        if self.is_empty() {
-            self.buffer.clear();
-            self.start = 0;
-            self.shared.shrink_to(4);
-        } else if self.start >= COMPACT_FROM && self.start >= self.buffer.len() / 2 {
-            // A slow reader must not make us keep what it has already taken.
-            self.buffer.drain(..self.start);
-            for shared in &mut self.shared {
-                shared.at -= self.start;
-            }
-            self.start = 0;
         }
     }
 }
@@ -164,7 +168,7 @@ mod tests {
                 assert_eq!(output.len(), want.len() - got.len());
                 let mut slices = [IoSlice::new(&[]); 3];
                 let filled = output.slices(&mut slices);
-                let all = slices[..filled].concat();
+                let all: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
                 let written = step.min(all.len());
                 got.extend_from_slice(&all[..written]);
                 output.advance(written);

@@ -69,10 +69,6 @@ impl SendHalf {
         if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
-    pub(crate) const fn close_timeout(&self) -> Duration {
-        self.close_timeout
-    }
-
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
@@ -87,11 +83,6 @@ impl SendHalf {
     /// The round trip of the last keepalive Ping that was answered.
     pub(crate) const fn rtt(&self) -> Option<Duration> {
         self.rtt
-    }
-
-    /// Whether a message is being sent in parts.
-    pub(crate) const fn message_is_open(&self) -> bool {
-        self.open.is_some()
     }
 
     /// Whether permessage-deflate was agreed to.
@@ -190,11 +181,6 @@ impl SendHalf {
         }
     }
 
-    /// Whether somebody wants to know when bytes come.
-    pub(crate) const fn wants_heard(&self) -> bool {
-        self.pulse.is_some()
-    }
-
     /// Answers what the receiving half took in.
     pub(crate) fn react(&mut self, event: &Event, now: impl FnOnce() -> Instant) {
         match event {
@@ -252,11 +238,6 @@ impl SendHalf {
         self.output.len()
     }
 
-    /// Whether Pongs wait to be written: while the peer does not take them, it is not read.
-    pub(crate) const fn owes_pong(&self) -> bool {
-        self.pong_bytes > 0
-    }
-
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         self.output.slices(slices)
     }
@@ -269,10 +250,6 @@ impl SendHalf {
                 self.owe_pong(&payload);
             }
         }
-    }
-
-    pub(crate) const fn output(&mut self) -> &mut Output {
-        &mut self.output
     }
 
     // ── within ──
@@ -349,5 +326,32 @@ impl SendHalf {
             None => self.output.append(payload),
             Some(key) => super::assemble::append_masked(self.output.buffer(), payload, Some(key)),
         }
+    }
+}
+
+/// What only a transport on this side of the core needs.
+#[cfg(feature = "stream")]
+impl SendHalf {
+    pub(crate) const fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
+    /// Whether a message is being sent in parts.
+    pub(crate) const fn message_is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether somebody wants to know when bytes come.
+    pub(crate) const fn wants_heard(&self) -> bool {
+        self.pulse.is_some()
+    }
+
+    /// Whether Pongs wait to be written: while the peer does not take them, it is not read.
+    pub(crate) const fn owes_pong(&self) -> bool {
+        self.pong_bytes > 0
+    }
+
+    pub(crate) const fn output(&mut self) -> &mut Output {
+        &mut self.output
     }
 }

@@ -24,8 +24,8 @@ impl Offer {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if a line does not follow the grammar, or if there are lines without any element. §9.1: of a value in
-    /// quotes, what is between them has to be a token too.
+    /// [`Malformed`] if a line does not follow the grammar, or if there are lines without any element. §9.1: of a
+    /// value in quotes, what is between them has to be a token too.
     pub fn parse_list<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Self>, Malformed> {
         let mut offers = Vec::new();
         let mut last = None;

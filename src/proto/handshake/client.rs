@@ -126,7 +126,7 @@ enum State {
 }
 
 /// A server's acceptance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
     /// What was agreed.
     pub agreed: Agreed,
@@ -159,15 +159,16 @@ impl ClientHandshake {
         Ok((Self { expected, limits, max_body, interim: 0, state }, encoded))
     }
 
-    /// Takes in the next bytes; says how many belong to the handshake, and gives the server's acceptance once it is there.
+    /// Takes in the next bytes; says how many belong to the handshake, and gives the server's acceptance once it is
+    /// there.
     ///
-    /// What is behind an acceptance is not taken: the server's first frames. Behind an acceptance or an error, nothing more
-    /// is taken.
+    /// What is behind an acceptance is not taken: the server's first frames. Behind an acceptance or an error, nothing
+    /// more is taken.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Refused`] once the response of a server that refuses is whole; any other [`HandshakeError`] as soon
-    /// as it shows. The connection is of no more use.
+    /// [`HandshakeError::Refused`] once the response of a server that refuses is whole; any other [`HandshakeError`]
+    /// as soon as it shows. The connection is of no more use.
     pub fn receive(&mut self, input: &[u8]) -> Result<(usize, Option<Accepted>), HandshakeError> {
         let mut consumed = 0;
         loop {
@@ -218,7 +219,8 @@ impl ClientHandshake {
                 let response = Response::received(head.status, head.reason, head.headers);
                 Ok((State::Over, Some(Accepted { agreed, response })))
             }
-            // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to a final response".
+            // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to a final
+            // response".
             100..=199 if self.interim < MAX_INTERIM => {
                 self.interim += 1;
                 Ok((State::Head(HeadReader::response(self.limits)), None))

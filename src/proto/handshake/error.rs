@@ -13,7 +13,7 @@ pub enum Refusal {
     /// It is not HTTP/1.x as it is read here, or over a limit.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// RFC 9112 §3.2: "a 400 status code to any HTTP/1.1 request message that lacks a Host header field".
+    /// RFC 9112 §3.2: a 400 "to any HTTP/1.1 request message that lacks a Host header field".
     #[error("no Host header")]
     MissingHost,
     /// RFC 9112 §3.2: a Host header "with an invalid field value".
@@ -61,7 +61,8 @@ pub enum Refusal {
     /// §4.1, 10: the elements of `Sec-WebSocket-Protocol` "MUST all be unique strings".
     #[error("Sec-WebSocket-Protocol has an element twice")]
     RepeatedSubprotocol,
-    /// §9.1: "If a value is received … that does not conform to the ABNF …, the receiver MUST immediately _Fail_".
+    /// §9.1: of a header that does not follow the grammar, the recipient "MUST immediately _Fail the WebSocket
+    /// Connection_".
     #[error("Sec-WebSocket-Extensions {0}")]
     MalformedExtensions(Malformed),
 }

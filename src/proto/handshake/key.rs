@@ -16,7 +16,8 @@ impl Key {
 
     /// Takes a received key; `None` if it is not the base64 of 16 bytes.
     ///
-    /// The four bits that the last digit has too many are not looked at: in the RFC's own example (§4.1) they are not zero.
+    /// The four bits that the last digit has too many are not looked at: in the RFC's own example (§4.1) they are not
+    /// zero.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let digits = value.strip_suffix(b"==")?;
         let is_digit = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

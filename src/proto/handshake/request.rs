@@ -7,7 +7,7 @@ use crate::proto::{
 /// A request that came to a server: well-formed HTTP/1.x, an upgrade or not.
 ///
 /// What a server does with it: [`accept`](Self::accept), or answer with a [`Response`](super::Response).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     head: RequestHead,
 }
@@ -69,7 +69,8 @@ impl Request {
         self.head.headers.get_str(name)
     }
 
-    /// The host that was asked for, with its port: that of an absolute target (RFC 9112 §3.2.2), else of the `Host` header.
+    /// The host that was asked for, with its port: that of an absolute target (RFC 9112 §3.2.2), else of the `Host`
+    /// header.
     pub fn host(&self) -> Option<&str> {
         self.absolute().map(|(authority, _)| authority).or_else(|| self.header("Host"))
     }
@@ -126,7 +127,7 @@ impl Request {
         if !headers.contains_token("Connection", "Upgrade") {
             return Err(Refusal::MissingConnection);
         }
-        if headers.contains("Sec-WebSocket-Key1") || headers.contains("Sec-WebSocket-Key2") {
+        if headers.contains("Sec-WebSocket-Key1") {
             return Err(Refusal::Hixie76);
         }
         if self.at_most_one("Sec-WebSocket-Version")? != Some(VERSION.as_bytes()) {

@@ -16,8 +16,8 @@ use crate::proto::http::Headers;
 pub struct Response {
     status: u16,
     reason: String,
-    /// The header fields. [`encode`](Self::encode) adds `Connection` and `Content-Length` of its own and leaves out those that
-    /// stand here, and `Transfer-Encoding`.
+    /// The header fields. [`encode`](Self::encode) adds `Connection` and `Content-Length` of its own and leaves out
+    /// those that stand here, and `Transfer-Encoding`.
     pub headers: Headers,
     /// The body.
     pub body: Bytes,

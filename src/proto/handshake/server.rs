@@ -34,8 +34,8 @@ impl ServerHandshake {
 
     /// Takes in the next bytes; says how many belong to the request, and gives it once its head is whole.
     ///
-    /// What is behind the head is not taken: the client's first frames, if the request is accepted. Behind a request or an error,
-    /// nothing more is taken.
+    /// What is behind the head is not taken: the client's first frames, if the request is accepted. Behind a request
+    /// or an error, nothing more is taken.
     ///
     /// # Errors
     ///

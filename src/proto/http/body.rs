@@ -2,8 +2,8 @@ use super::Headers;
 
 /// Collects the body of a response up to a limit (RFC 9112 §6.3).
 ///
-/// What is over the limit is left out, and a body that breaks its own framing ends there: it only serves to show a human what
-/// a refusing server had to say.
+/// What is over the limit is left out, and a body that breaks its own framing ends there: it only serves to show a
+/// human what a refusing server had to say.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     framing: Framing,

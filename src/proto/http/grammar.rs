@@ -16,7 +16,8 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_tchar)
 }
 
-/// Whether `byte` may stand in a field value (RFC 9110 §5.5): anything but control characters, of which HTAB is allowed.
+/// Whether `byte` may stand in a field value (RFC 9110 §5.5): anything but control characters, of which HTAB is
+/// allowed.
 pub(crate) const fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }

@@ -5,8 +5,7 @@ use super::{HeadError, Headers, grammar};
 /// How large a head may be; over these the peer is refused as soon as it shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HeadLimits {
-    /// Bytes of the whole head, with line ends. Default: 16 KiB, twice what the common web servers and proxies in front
-    /// of them pass on.
+    /// Bytes of the whole head, with line ends. Default: 16 KiB, as node has it; proxies pass on 8 to 32 KiB.
     pub max_head: usize,
     /// Header lines; a repeated name counts each time. Default: 100.
     pub max_headers: usize,
@@ -22,8 +21,8 @@ impl Default for HeadLimits {
 
 /// Collects one head from input that comes in pieces.
 ///
-/// Each byte is looked at once when it comes, and the head is parsed once when it is whole. Bytes behind the head are not
-/// taken. It is stricter than RFC 9112 asks: a bare LF is no line end (§2.2 would allow it), and a folded line is
+/// Each byte is looked at once when it comes, and the head is parsed once when it is whole. Bytes behind the head are
+/// not taken. It is stricter than RFC 9112 asks: a bare LF is no line end (§2.2 would allow it), and a folded line is
 /// refused (§5.2), as two readers that differ in these are how requests are smuggled. Empty lines in front of
 /// a request are passed over (§2.2); they count as bytes of the head.
 #[derive(Debug)]
@@ -88,8 +87,8 @@ impl HeadReader {
     ///
     /// # Errors
     ///
-    /// [`HeadError`] at the first byte that breaks a limit, the line structure or the start line's alphabet; the rest shows when the
-    /// head is [parsed](RequestHead::parse).
+    /// [`HeadError`] at the first byte that breaks a limit, the line structure or the start line's alphabet; the rest
+    /// shows when the head is [parsed](RequestHead::parse).
     pub fn receive(&mut self, input: &[u8]) -> Result<(usize, Option<Bytes>), HeadError> {
         if self.at == At::End {
             return Ok((0, None));

@@ -32,8 +32,8 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// [`InvalidHeader`] if `name` is not a token, or `value` has a control character other than HTAB (CR, LF and NUL are
-    /// such) or white space at its ends.
+    /// [`InvalidHeader`] if `name` is not a token, or `value` has a control character other than HTAB (CR, LF and NUL
+    /// are such) or white space at its ends.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
         let (name, value) = (name.as_ref(), value.as_ref());
         if !grammar::is_token(name.as_bytes()) {
@@ -72,8 +72,8 @@ impl Headers {
         self.get(name).is_some()
     }
 
-    /// Whether `token` is among the elements of the #list that all fields of this name make up (RFC 9110 §5.6.1), in any
-    /// case.
+    /// Whether `token` is among the elements of the #list that all fields of this name make up (RFC 9110 §5.6.1), in
+    /// any case.
     ///
     /// ```
     /// # let mut headers = sockeye::proto::http::Headers::new();

@@ -1,5 +1,5 @@
-//! Just enough HTTP/1.1 (RFC 9110, RFC 9112) for an upgrade: the heads of requests and responses, header fields, and the
-//! grammar inside them.
+//! Just enough HTTP/1.1 (RFC 9110, RFC 9112) for an upgrade: the heads of requests and responses, header fields, and
+//! the grammar inside them.
 
 mod body;
 mod error;

@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use zlib_rs::{Deflate, DeflateFlush};
 
-use super::{DeflateAgreed, DeflateConfig};
+use super::{DeflateAgreed, DeflateConfig, Inflated};
 use crate::proto::frame::ProtocolError;
 
 /// What a sync flush ends with, and what is not sent (RFC 7692 §7.2.1).
@@ -14,15 +14,6 @@ const EMPTY: &[u8] = &[0x00];
 
 /// The least that the inflated message grows by.
 const GROWTH: usize = 1024;
-
-/// How far [`Inflater::inflate`] and [`Inflater::finish`] came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Inflated {
-    /// All input is taken in and all that it makes is out.
-    All,
-    /// The output has as many bytes as it may have, and there may be more.
-    Full,
-}
 
 /// One direction's inflater.
 pub(crate) struct Inflater {

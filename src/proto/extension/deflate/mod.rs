@@ -1,8 +1,10 @@
 //! permessage-deflate (RFC 7692): compression of each message.
 
+mod config;
 mod params;
 
-pub use params::{DeflateAgreed, DeflateConfig, InvalidDeflateConfig, InvalidDeflateResponse, confirm, offer, respond};
+pub use config::{DeflateConfig, InvalidDeflateConfig};
+pub use params::{DeflateAgreed, InvalidDeflateResponse, confirm, offer, respond};
 
 /// The extension's name (RFC 7692 §7).
 pub const NAME: &str = "permessage-deflate";
@@ -13,4 +15,14 @@ mod codec;
 #[path = "no_codec.rs"]
 mod codec;
 
-pub(crate) use self::codec::{Deflater, Inflated, Inflater, codecs};
+pub(crate) use self::codec::{Deflater, Inflater, codecs};
+
+/// How far [`Inflater::inflate`] and [`Inflater::finish`] came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "nothing is ever inflated"))]
+pub(crate) enum Inflated {
+    /// All input is taken in and all that it makes is out.
+    All,
+    /// The output has as many bytes as it may have, and there may be more.
+    Full,
+}

@@ -1,11 +1,7 @@
 //! Without the feature `deflate` nothing is agreed to, so there is never a codec.
 
-use super::{DeflateAgreed, DeflateConfig};
+use super::{DeflateAgreed, DeflateConfig, Inflated};
 use crate::proto::frame::ProtocolError;
-
-pub(crate) enum Inflated {
-    All,
-}
 
 pub(crate) enum Inflater {}
 

@@ -1,118 +1,14 @@
-use super::NAME;
+use super::{DeflateConfig, NAME};
 use crate::proto::extension::{Offer, Param};
 
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
-const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
-const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
+pub(super) const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
+pub(super) const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
 /// zlib cannot deflate with a window of 2⁸ bytes, only inflate.
-const LEAST_DEFLATE_BITS: u8 = 9;
-const MAX_BITS: u8 = 15;
-
-/// How to compress, and what to negotiate for it (RFC 7692 §7.1).
-///
-/// ```
-/// use sockeye::proto::extension::deflate::DeflateConfig;
-/// let config = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
-/// assert!(config.check().is_ok());
-/// assert!(DeflateConfig { level: 10, ..config }.check().is_err());
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct DeflateConfig {
-    /// zlib's compression level, 0 (stored) to 9. Default: 1. A WebSocket compresses while its peer waits, mostly small
-    /// messages that look like those before them, and level 1 finds those repetitions in the window; the higher levels take
-    /// several times the CPU for a few percent less on the wire.
-    pub level: u8,
-    /// How much memory zlib's deflater spends on its hash table, 1 to 9: about 2^(`mem_level` + 9) bytes a connection.
-    /// Default: 8, zlib's own.
-    pub mem_level: u8,
-    /// Messages of fewer bytes are sent as they are. Default: 128: below it the bytes saved are fewer than the TCP/IP
-    /// headers around them, so it would cost CPU at both ends for nothing.
-    pub threshold: usize,
-    /// Whether the server starts each message without what came before; it saves the memory of a window at both ends and costs
-    /// most of the compression of small messages. Default: `false`.
-    pub server_no_context_takeover: bool,
-    /// The same for what the client sends.
-    pub client_no_context_takeover: bool,
-    /// The base-2 logarithm of the window with which the server compresses, 9 to 15. Default: 15.
-    pub server_max_window_bits: u8,
-    /// The same for what the client sends. A server can have less than 15 only from a client whose offer says that it
-    /// is able to (§7.1.2.2); others are accepted with 15.
-    pub client_max_window_bits: u8,
-}
-
-impl Default for DeflateConfig {
-    fn default() -> Self {
-        Self {
-            level: 1,
-            mem_level: 8,
-            threshold: 128,
-            server_no_context_takeover: false,
-            client_no_context_takeover: false,
-            server_max_window_bits: MAX_BITS,
-            client_max_window_bits: MAX_BITS,
-        }
-    }
-}
-
-impl DeflateConfig {
-    /// Checks the values; the handshake does so before it uses them.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidDeflateConfig`] for a value out of its range, and for any config if the crate is built without its feature
-    /// `deflate`.
-    pub fn check(&self) -> Result<(), InvalidDeflateConfig> {
-        if !cfg!(feature = "deflate") {
-            return Err(InvalidDeflateConfig::FeatureOff);
-        }
-        if self.level > 9 {
-            return Err(InvalidDeflateConfig::Level { level: self.level });
-        }
-        if !(1..=9).contains(&self.mem_level) {
-            return Err(InvalidDeflateConfig::MemLevel { mem_level: self.mem_level });
-        }
-        for (param, bits) in [
-            (SERVER_MAX_WINDOW_BITS, self.server_max_window_bits),
-            (CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits),
-        ] {
-            if !(LEAST_DEFLATE_BITS..=MAX_BITS).contains(&bits) {
-                return Err(InvalidDeflateConfig::WindowBits { param, bits });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The caller's [`DeflateConfig`] cannot be used.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum InvalidDeflateConfig {
-    /// The level is out of its range.
-    #[error("compression level {level}, 0 to 9 are allowed")]
-    Level {
-        /// The level that was given.
-        level: u8,
-    },
-    /// The memory level is out of its range.
-    #[error("memory level {mem_level}, 1 to 9 are allowed")]
-    MemLevel {
-        /// The memory level that was given.
-        mem_level: u8,
-    },
-    /// A window is out of its range.
-    #[error("{param} {bits}, 9 to 15 are allowed")]
-    WindowBits {
-        /// The parameter.
-        param: &'static str,
-        /// The value that was given.
-        bits: u8,
-    },
-    /// The crate is built without the codec.
-    #[error("permessage-deflate needs the crate's feature `deflate`")]
-    FeatureOff,
-}
+pub(super) const LEAST_DEFLATE_BITS: u8 = 9;
+pub(super) const MAX_BITS: u8 = 15;
 
 /// What both ends agreed on (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -193,8 +89,8 @@ pub fn offer(config: &DeflateConfig) -> Offer {
 
 /// A server's choice among a client's `offers`: the first that it can accept, and the response (RFC 7692 §7.1).
 ///
-/// `None` declines. §5.1: an offer with a parameter that is unknown, repeated, or of a value that it cannot have is declined, and
-/// so is one that wants us to deflate with a window of 2⁸ bytes.
+/// `None` declines. §7.1: an offer with a parameter that is unknown, repeated, or of a value that it cannot have has
+/// to be declined, and so has one that wants us to deflate with a window of 2⁸ bytes, as zlib is not able to.
 pub fn respond(config: &DeflateConfig, offers: &[Offer]) -> Option<(DeflateAgreed, Offer)> {
     offers.iter().filter(|offer| offer.name() == NAME).find_map(|offer| respond_to(config, offer))
 }
@@ -205,7 +101,7 @@ fn respond_to(config: &DeflateConfig, offer: &Offer) -> Option<(DeflateAgreed, O
     if server_bits < LEAST_DEFLATE_BITS {
         return None;
     }
-    // §7.1.2.2: without the parameter in the offer, "the server MUST NOT include it" and the window is the largest.
+    // §7.1.2.2: without the parameter in the offer it must not be in the response, and the window is the largest.
     let client_bits = match offered.client_bits {
         None => MAX_BITS,
         Some(hint) => hint.unwrap_or(MAX_BITS).min(config.client_max_window_bits),
