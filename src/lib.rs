@@ -1,5 +1,8 @@
-#![doc = include_str!("../README.md")]
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(all(feature = "client", feature = "server", feature = "deflate"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "client", feature = "server", feature = "deflate")),
+    doc = "WebSocket (RFC 6455) and permessage-deflate (RFC 7692) from scratch."
+)]
 
 pub mod proto;
 
