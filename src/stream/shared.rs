@@ -208,16 +208,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         })
     }
 
+    /// Ends the connection. The caller is told at once, and the receiver, which may be another, at its next call.
     fn transport_failed(&mut self, error: io::Error) -> Error {
+        let told = io::Error::new(error.kind(), error.to_string());
         // What the transport does behind the end of the conversation is of no interest.
         if self.send.end().is_none() {
-            self.send.transport_ended();
             self.failure = Some(error);
-        } else {
-            self.send.transport_ended();
         }
+        self.send.transport_ended();
         self.finish();
-        Error::Closed
+        Error::Io(told)
     }
 
     /// Goes the way down behind the protocol's end: the queue, our direction, the peer's.

@@ -14,6 +14,9 @@ pub enum SendError {
     /// RFC 6455 §5.4: a message that is sent in parts has to be finished before the next one.
     #[error("a message that is sent in parts is not finished")]
     MessageOpen,
+    /// A part came without a message that was begun.
+    #[error("no message was begun that is sent in parts")]
+    NoMessageOpen,
     /// A part of text, or its end, that makes it invalid UTF-8.
     #[error("text sent in parts that is not valid UTF-8")]
     InvalidUtf8,

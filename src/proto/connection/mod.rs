@@ -162,7 +162,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if no message was begun; [`SendError::InvalidUtf8`] if the text becomes invalid.
+    /// [`SendError::NoMessageOpen`] if no message was begun; [`SendError::InvalidUtf8`] if the text becomes invalid;
+    /// [`SendError::Closed`] behind a Close.
     pub fn part(&mut self, payload: &Bytes, fin: bool) -> Result<(), SendError> {
         self.send.part(payload, fin)
     }

@@ -123,7 +123,7 @@ impl SendHalf {
     /// Queues a part of the message that was begun.
     pub(crate) fn part(&mut self, payload: &Bytes, fin: bool) -> Result<(), SendError> {
         self.check_open()?;
-        let Some(open) = &mut self.open else { return Err(SendError::Closed) };
+        let Some(open) = &mut self.open else { return Err(SendError::NoMessageOpen) };
         if open.kind == Kind::Text {
             let mut utf8 = open.utf8.clone();
             utf8.push(payload).map_err(|_| SendError::InvalidUtf8)?;
