@@ -1,4 +1,4 @@
-use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
@@ -8,12 +8,11 @@ use tokio::{
 use super::{
     Options,
     request::{Incoming, receive_request},
-    tracker::{Phase, Place, Tracker},
+    tracker::{Place, Tracker},
 };
 use crate::{
     CloseCode, Config, DeflateConfig, Error, WebSocket,
     proto::handshake::{Accept, Request, Response},
-    stream::Sender,
 };
 
 /// Judges a request: what to accept it with, or the response that refuses it.
@@ -173,16 +172,17 @@ impl Server {
             loop {
                 let place = tracker.place().await;
                 let tcp = accept_tcp(listener).await;
-                tokio::spawn(Arc::clone(&site).connection(tcp, place));
+                let key = place.key();
+                let task = tokio::spawn(Arc::clone(&site).connection(tcp, place));
+                tracker.started(key, task.abort_handle());
             }
         };
         tokio::select! {
             never = accept => never,
             () = shutdown => {}
         }
-        tracker.enter(Phase::Draining);
-        let _ = timeout(drain_timeout, tracker.all_left()).await;
-        tracker.enter(Phase::Over);
+        let _ = timeout(drain_timeout, tracker.drain()).await;
+        tracker.abort();
         Ok(())
     }
 }
@@ -230,9 +230,19 @@ impl<H> Site<H> {
             Err(error) => return log("handshake", &error),
         };
         let sender = ws.sender();
-        let handler = (self.handler)(ws, request);
+        place.opened(&sender);
+        // Boxed, so that the futures around it hold a pointer and not a copy each.
+        let mut handler = Box::pin((self.handler)(ws, request));
         drop(self);
-        run(sender, handler, place).await;
+        let code = match sender.serve(handler.as_mut()).await {
+            Ok(()) => CloseCode::NORMAL,
+            Err(error) => {
+                log("handler", &error);
+                CloseCode::INTERNAL_ERROR
+            }
+        };
+        drop(handler);
+        Box::pin(sender.close_if_left(code)).await;
     }
 
     /// Opens the WebSocket; `None` if the request was answered otherwise.
@@ -258,35 +268,6 @@ impl<H> Site<H> {
             }
         }
     }
-}
-
-/// Runs a handler to its end, and closes what it leaves open.
-async fn run<F, E>(sender: Sender<TcpStream>, handler: F, mut place: Place)
-where
-    F: Future<Output = Result<(), E>>,
-    E: fmt::Display,
-{
-    let mut served = pin!(sender.serve(handler));
-    let output = tokio::select! {
-        biased;
-        output = &mut served => output,
-        () = place.reached(Phase::Draining) => {
-            sender.start_close(CloseCode::GOING_AWAY, "the server shuts down");
-            tokio::select! {
-                biased;
-                output = served => output,
-                () = place.reached(Phase::Over) => return,
-            }
-        }
-    };
-    let code = match &output {
-        Ok(()) => CloseCode::NORMAL,
-        Err(error) => {
-            log("handler", error);
-            CloseCode::INTERNAL_ERROR
-        }
-    };
-    sender.close_if_left(code).await;
 }
 
 #[cfg(feature = "tracing")]

@@ -1,59 +1,113 @@
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
 
-/// How far a server's life has come.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Phase {
-    /// Connections are accepted.
-    Serving,
-    /// Connections are being closed.
-    Draining,
-    /// What is still there is dropped.
-    Over,
-}
+use crate::{CloseCode, stream::Sender};
 
-/// Counts the connections of a server, and tells them how far its life has come.
+/// The connections of a server: how many there may be, and how to reach them when it shuts down.
 pub(super) struct Tracker {
     places: Arc<Semaphore>,
     max: u32,
-    phase: watch::Sender<Phase>,
+    register: Mutex<Register>,
 }
 
-/// A connection's place among those that the server allows.
+#[derive(Default)]
+struct Register {
+    next: u64,
+    draining: bool,
+    entries: HashMap<u64, Entry>,
+}
+
+#[derive(Default)]
+struct Entry {
+    task: Option<AbortHandle>,
+    /// There once the handshake is done.
+    sender: Option<Sender<TcpStream>>,
+}
+
+/// A connection's place among those that the server allows; dropping it frees it.
 pub(super) struct Place {
+    tracker: Arc<Tracker>,
+    key: u64,
     _permit: OwnedSemaphorePermit,
-    phase: watch::Receiver<Phase>,
 }
 
 impl Tracker {
-    pub(super) fn new(max: u32) -> Self {
-        Self { places: Arc::new(Semaphore::new(max as usize)), max, phase: watch::Sender::new(Phase::Serving) }
+    pub(super) fn new(max: u32) -> Arc<Self> {
+        Arc::new(Self { places: Arc::new(Semaphore::new(max as usize)), max, register: Mutex::default() })
     }
 
     /// Waits for a place.
-    pub(super) async fn place(&self) -> Place {
+    pub(super) async fn place(self: &Arc<Self>) -> Place {
         let permit = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        Place { _permit: permit, phase: self.phase.subscribe() }
+        let mut register = self.lock();
+        let key = register.next;
+        register.next += 1;
+        register.entries.insert(key, Entry::default());
+        Place { tracker: Arc::clone(self), key, _permit: permit }
     }
 
-    /// Tells all connections.
-    pub(super) fn enter(&self, phase: Phase) {
-        self.phase.send_replace(phase);
+    /// Notes the task that has a place, unless it has left already.
+    pub(super) fn started(&self, key: u64, task: AbortHandle) {
+        if let Some(entry) = self.lock().entries.get_mut(&key) {
+            entry.task = Some(task);
+        }
     }
 
-    /// Ready when every place is free.
-    pub(super) async fn all_left(&self) {
+    /// Closes all connections with 1001, and ready when they have left.
+    pub(super) async fn drain(&self) {
+        let senders: Vec<_> = {
+            let mut register = self.lock();
+            register.draining = true;
+            register.entries.values().filter_map(|entry| entry.sender.clone()).collect()
+        };
+        senders.into_iter().for_each(|sender| go_away(&sender));
         let _ = self.places.acquire_many(self.max).await;
+    }
+
+    /// Drops those that are still there.
+    pub(super) fn abort(&self) {
+        let entries = std::mem::take(&mut self.lock().entries);
+        entries.into_values().filter_map(|entry| entry.task).for_each(|task| task.abort());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// Ready when the server's life has come so far.
-    pub(super) async fn reached(&mut self, phase: Phase) {
-        // A server that was cancelled lets its connections go on.
-        if self.phase.wait_for(|reached| *reached >= phase).await.is_err() {
-            std::future::pending().await
+    pub(super) const fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Notes the connection that is open now.
+    pub(super) fn opened(&self, sender: &Sender<TcpStream>) {
+        let mut register = self.tracker.lock();
+        if let Some(entry) = register.entries.get_mut(&self.key) {
+            entry.sender = Some(sender.clone());
+        }
+        let too_late = register.draining;
+        drop(register);
+        if too_late {
+            go_away(sender);
         }
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tracker.lock().entries.remove(&self.key);
+    }
+}
+
+fn go_away(sender: &Sender<TcpStream>) {
+    sender.start_close(CloseCode::GOING_AWAY, "the server shuts down");
 }

@@ -89,6 +89,7 @@ impl ReceiverState {
                     });
                 }
                 Poll::Pending => {
+                    core.wait_for_change(cx);
                     self.release();
                     return Poll::Pending;
                 }

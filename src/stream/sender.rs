@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         let mut core = self.shared.lock();
         core.borrow_buffer();
         core.send.close(Some(CloseFrame::new(code, reason)), now());
-        // The receiver has a deadline now.
+        // Whoever receives has a deadline to keep now.
         core.wake_all();
     }
 

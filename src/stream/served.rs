@@ -1,5 +1,5 @@
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -33,15 +33,18 @@ where
     F: Future,
 {
     let sender = ws.sender();
-    let output = sender.serve(handler(ws)).await;
+    // Boxed, so that the futures around it hold a pointer and not a copy each.
+    let mut handler = Box::pin(handler(ws));
+    let output = sender.serve(handler.as_mut()).await;
+    drop(handler);
     sender.close_if_left(CloseCode::NORMAL).await;
     output
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Polls a handler of this connection, and writes whenever it waits.
-    pub(crate) async fn serve<F: Future>(&self, handler: F) -> F::Output {
-        Served { sender: self, handler: pin!(handler) }.await
+    pub(crate) const fn serve<'a, F: Future>(&'a self, handler: Pin<&'a mut F>) -> Served<'a, S, F> {
+        Served { sender: self, handler }
     }
 
     /// Closes the connection if its receiver was dropped while it was open.
@@ -53,7 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 }
 
-struct Served<'a, S, F> {
+/// See [`Sender::serve`].
+pub(crate) struct Served<'a, S, F> {
     sender: &'a Sender<S>,
     handler: Pin<&'a mut F>,
 }

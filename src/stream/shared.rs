@@ -32,8 +32,10 @@ pub(super) struct Core<S> {
     /// Whether bytes may be held back inside the transport.
     unflushed: bool,
     ending: Ending,
-    /// Made when somebody first has to wait.
+    /// Made when somebody first has to wait for a write.
     wakers: Option<Arc<Wakers>>,
+    /// The task that waits for the peer.
+    reader: Option<Waker>,
     /// What the dropped receiver left, for a sender that still has to see to Pongs and the close.
     pub(super) parked: Option<Box<ReceiverState>>,
     /// Why the transport failed, until it is told.
@@ -83,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             unflushed: false,
             ending: Ending::NotYet,
             wakers: None,
+            reader: None,
             parked: None,
             failure: None,
         }
@@ -118,10 +121,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
     }
 
-    /// Wakes everybody who waits for this connection.
-    pub(super) fn wake_all(&self) {
+    /// Wakes everybody who waits for this connection, as its state has changed.
+    pub(super) fn wake_all(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        self.wake_writers();
+    }
+
+    fn wake_writers(&self) {
         if let Some(wakers) = &self.wakers {
             wakers.wake_all();
+        }
+    }
+
+    /// Has the task woken when the connection's state changes; the transport wakes it when bytes come.
+    pub(super) fn wait_for_change(&mut self, cx: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
         }
     }
 
@@ -146,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 ready!(self.poll_write(&mut Context::from_waker(&waker)))
             }
         };
-        self.wake_all();
+        self.wake_writers();
         match written {
             Ok(()) => {
                 self.return_buffer();
