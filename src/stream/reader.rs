@@ -6,20 +6,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Receiver;
 use crate::{
     Error,
-    proto::connection::{Chunk, Delivery, Event, Kind},
+    proto::connection::{Chunk, Delivery, Event, Kind, MAX_CHUNK},
 };
 
 /// A message that is read chunk by chunk: see [`Receiver::recv_reader`].
 pub struct MessageReader<'a, S: AsyncRead + AsyncWrite + Unpin> {
     receiver: &'a mut Receiver<S>,
     kind: Kind,
-    first: Option<Bytes>,
+    /// What came with the beginning: more than a chunk, if a `recv` was cancelled inside the message.
+    first: Bytes,
     complete: bool,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageReader<'a, S> {
     pub(super) fn new(receiver: &'a mut Receiver<S>, first: Chunk) -> Self {
-        Self { receiver, kind: first.kind, first: Some(first.bytes), complete: first.fin }
+        Self { receiver, kind: first.kind, first: first.bytes, complete: first.fin }
     }
 
     /// Whether the message is text or binary. Text is checked, but a chunk may end inside a character.
@@ -37,8 +38,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageReader<'a, S> {
     ///
     /// Cancel safe: nothing that arrived is lost.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        if let Some(first) = self.first.take_if(|first| !first.is_empty()) {
-            return Ok(Some(first));
+        if !self.first.is_empty() {
+            return Ok(Some(self.first.split_to(self.first.len().min(MAX_CHUNK))));
         }
         while !self.complete {
             match poll_fn(|cx| self.receiver.poll_event(cx, Delivery::Chunks)).await? {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::{
-    event::{Chunk, Delivery, Event},
+    event::{Chunk, Delivery, Event, MAX_CHUNK},
     message::{Kind, Message},
 };
 use crate::proto::{
@@ -12,14 +12,14 @@ use crate::proto::{
 
 /// How much is copied and then unmasked while the first-level cache still has it.
 const BLOCK: usize = 4096;
-/// The most that one [`Chunk`] holds.
-const MAX_CHUNK: usize = 64 * 1024;
 
 /// A message whose fragments are still coming (RFC 6455 §5.4). They are joined as they come, so a fragment costs its
 /// bytes and nothing besides.
 pub(super) struct Assembly {
     pub(super) kind: Kind,
     compressed: bool,
+    /// Whether some of it was handed over in chunks: then the rest is too, as it is no message by itself.
+    pub(super) chunked: bool,
     bytes: Vec<u8>,
     utf8: Utf8Validator,
 }
@@ -50,7 +50,7 @@ impl Stretch<'_> {
 
 impl Assembly {
     pub(super) const fn new(kind: Kind, compressed: bool) -> Self {
-        Self { kind, compressed, bytes: Vec::new(), utf8: Utf8Validator::new() }
+        Self { kind, compressed, chunked: false, bytes: Vec::new(), utf8: Utf8Validator::new() }
     }
 
     /// Refuses a frame that would make the message too big, before a byte of its payload is kept.
@@ -89,6 +89,7 @@ impl Assembly {
         Ok(match delivery {
             Delivery::Whole if fin => Assembled::Event(taken, Event::Message(self.message())),
             Delivery::Chunks if fin || !self.bytes.is_empty() => {
+                self.chunked = true;
                 let bytes = Bytes::from(std::mem::take(&mut self.bytes));
                 Assembled::Event(taken, Event::Chunk(Chunk { kind: self.kind, bytes, fin }))
             }

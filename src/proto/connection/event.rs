@@ -18,6 +18,9 @@ pub enum Event {
     Close(Option<CloseFrame>),
 }
 
+/// The most bytes that a [`Chunk`] holds.
+pub(crate) const MAX_CHUNK: usize = 64 * 1024;
+
 /// A part of a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chunk {
@@ -29,12 +32,13 @@ pub struct Chunk {
     pub fin: bool,
 }
 
-/// How messages are to be handed over.
+/// How messages are to be handed over. A message of which a chunk was handed over goes on in chunks to its end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Delivery {
     /// As [`Event::Message`], once they are complete and if they keep to `max_message`.
     #[default]
     Whole,
-    /// As [`Event::Chunk`]s of at most 64 KiB, as they come; the message itself may be of any length.
+    /// As [`Event::Chunk`]s of at most 64 KiB, as they come; the message itself may be of any length. Asked for in the
+    /// middle of a message, the first chunk holds all that was gathered so far.
     Chunks,
 }

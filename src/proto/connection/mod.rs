@@ -28,6 +28,8 @@ use std::{
 
 use bytes::Bytes;
 
+#[cfg(feature = "stream")]
+pub(crate) use self::event::MAX_CHUNK;
 pub use self::{
     config::{Compress, Config, DeflateSettings, Keepalive, Role},
     error::SendError,
@@ -172,6 +174,9 @@ impl Connection {
     /// cannot be taken back.
     pub fn abandon(&mut self) {
         self.send.abandon();
+        if self.send.end().is_some() {
+            self.receive.stop();
+        }
     }
 
     /// Queues a Ping with at most 125 bytes.

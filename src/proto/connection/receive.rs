@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::{
     Role,
     assemble::{Assembled, Assembly, Stretch},
-    event::{Delivery, Event},
+    event::{Delivery, Event, MAX_CHUNK},
     inbox::Inbox,
     message::{Kind, Message},
 };
@@ -204,7 +204,9 @@ impl ReceiveHalf {
         if let Some(kind) = kind {
             self.assembly = Some(Box::new(Assembly::new(kind, rsv1)));
         }
-        if let (Some(assembly), Delivery::Whole) = (&self.assembly, delivery) {
+        if let (Some(assembly), Delivery::Whole) = (&self.assembly, delivery)
+            && !assembly.chunked
+        {
             // What is read in chunks is not held, so it may be of any length.
             assembly.admit(payload_len, self.max_message)?;
         }
@@ -217,7 +219,11 @@ impl ReceiveHalf {
         let (Phase::Data(frame), Some(assembly)) = (&mut self.phase, &mut self.assembly) else {
             return Ok(Progress::Going);
         };
-        let waiting = inbox.as_bytes();
+        let delivery = if assembly.chunked { Delivery::Chunks } else { delivery };
+        let waiting = match (delivery, inbox.as_bytes()) {
+            (Delivery::Chunks, waiting) => &waiting[..waiting.len().min(MAX_CHUNK)],
+            (Delivery::Whole, waiting) => waiting,
+        };
         let here = frame.remaining.min(waiting.len() as u64);
         if here == 0 && frame.remaining > 0 {
             return Ok(Progress::Wanting);
