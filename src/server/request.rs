@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout_at},
@@ -7,7 +9,7 @@ use super::Options;
 use crate::{
     Config, Error, WebSocket,
     proto::{
-        connection::{Connection, DeflateSettings, Inbox, Timeout},
+        connection::{Connection, DeflateSettings, Inbox, Timeout, later},
         handshake::{Accept, AcceptError, Refusal, Request, Response, ServerHandshake},
     },
 };
@@ -54,7 +56,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     options: &Options,
 ) -> Result<Incoming<S>, Error> {
-    let deadline = Instant::now() + options.handshake_timeout;
+    let deadline = after(options.handshake_timeout);
     let mut handshake = ServerHandshake::new(options.head);
     let mut buffer = Vec::with_capacity(READ);
     loop {
@@ -63,7 +65,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(read) => read?,
             Err(_) => {
                 if let Ok(response) = Response::new(408) {
-                    respond(&mut io, &response, Instant::now() + options.config.close_timeout).await?;
+                    respond(&mut io, &response, after(options.config.close_timeout)).await?;
                 }
                 return Err(Timeout::Handshake.into());
             }
@@ -166,4 +168,8 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     };
     // A client that does not end has had its response all the same.
     timeout_at(deadline, exchange).await.unwrap_or(Ok(()))
+}
+
+fn after(duration: Duration) -> Instant {
+    Instant::from_std(later(Instant::now().into_std(), duration))
 }

@@ -127,7 +127,7 @@ impl ReceiverState {
             match ready!(core.poll_read(cx, inbox)) {
                 Ok(0) => {
                     self.half.stop();
-                    core.send.transport_ended();
+                    core.send.received_eof();
                 }
                 Ok(_) => return Poll::Ready(Some(())),
                 Err(_) => return Poll::Ready(None),

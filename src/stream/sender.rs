@@ -1,7 +1,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, MutexGuard},
     task::{Context, Poll, ready},
 };
 
@@ -22,6 +22,8 @@ use crate::{
         frame::{CloseCode, CloseFrame},
     },
 };
+
+type Locked<'a, S> = MutexGuard<'a, Core<S>>;
 
 /// The sending half of a [`WebSocket`](super::WebSocket) that was split. Its clones send into the same connection,
 /// from as many tasks as there are.
@@ -61,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         poll_fn(|cx| {
             let mut core = self.shared.lock();
             if !queued {
-                ready!(core.poll_turn(cx))?;
+                core = ready!(self.poll_turn(cx, core))?;
                 core.queue(&message, compress)?;
                 queued = true;
             }
@@ -84,8 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
         poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            ready!(core.poll_turn(cx))?;
+            let mut core = ready!(self.poll_turn(cx, self.shared.lock()))?;
             Poll::Ready(core.queue(&message, Compress::Auto))
         })
         .await
@@ -134,8 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Cancel safe: nothing is sent before the first part.
     pub async fn begin(&self, kind: Kind) -> Result<MessageWriter<'_, S>, Error> {
         poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            ready!(core.poll_turn(cx))?;
+            let mut core = ready!(self.poll_turn(cx, self.shared.lock()))?;
             Poll::Ready(core.send.begin(kind, Compress::Auto).map_err(Error::from))
         })
         .await?;
@@ -219,29 +219,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     /// Writes what is queued, unless the task that owns the connection is about to.
-    pub(super) fn poll_written(
-        &self,
-        cx: &mut Context<'_>,
-        mut core: std::sync::MutexGuard<'_, Core<S>>,
-    ) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_written(&self, cx: &mut Context<'_>, core: Locked<'_, S>) -> Poll<Result<(), Error>> {
         if core.corked && core.send.queued() < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }
-        let written = core.poll_flush(cx);
-        let has_parked = core.parked.is_some();
-        drop(core);
-        if has_parked {
+        self.poll_flush_of(cx, core)
+    }
+
+    pub(super) fn poll_flush_all(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_of(cx, self.shared.lock())
+    }
+
+    /// Writes what is queued, and does the receiver's part if that was dropped: a peer that is not read may be one that
+    /// does not read either.
+    fn poll_flush_of(&self, cx: &mut Context<'_>, mut core: Locked<'_, S>) -> Poll<Result<(), Error>> {
+        let mut written = core.poll_flush(cx);
+        if core.parked.is_some() {
+            drop(core);
             self.drive_parked(cx);
+            if written.is_pending() {
+                written = self.shared.lock().poll_flush(cx);
+            }
         }
         written
     }
 
-    pub(super) fn poll_flush_all(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.lock().poll_flush(cx)
+    /// Ready when a message may be queued: no other is sent in parts, and the queue is not too long.
+    #[inline]
+    fn poll_turn<'a>(&'a self, cx: &mut Context<'_>, mut core: Locked<'a, S>) -> Poll<Result<Locked<'a, S>, Error>> {
+        if core.send.message_is_open() && core.send.is_open() {
+            core.wait(cx);
+            return Poll::Pending;
+        }
+        if core.send.queued() >= HIGH_WATER {
+            ready!(self.poll_flush_of(cx, core))?;
+            core = self.shared.lock();
+        }
+        Poll::Ready(Ok(core))
     }
 
     /// Answers Pings and Closes in place of a receiver that was dropped.
-    fn drive_parked(&self, cx: &mut Context<'_>) {
+    pub(super) fn drive_parked(&self, cx: &mut Context<'_>) {
         let Some(mut state) = self.shared.lock().parked.take() else { return };
         while let Poll::Ready(Ok(Some(event))) = state.poll_event(cx, &self.shared, Delivery::Chunks) {
             drop::<Event>(event);
@@ -250,21 +268,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         if !core.is_over() {
             core.parked = Some(state);
         }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
-    /// Ready when a message may be queued: no other is sent in parts, and the queue is not too long.
-    #[inline]
-    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        if self.send.message_is_open() && self.send.is_open() {
-            self.wait(cx);
-            return Poll::Pending;
-        }
-        if self.send.queued() >= HIGH_WATER {
-            ready!(self.poll_flush(cx))?;
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -285,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.lock().poll_turn(cx)
+        self.poll_turn(cx, self.shared.lock()).map_ok(drop)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {

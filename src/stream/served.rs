@@ -72,7 +72,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Future> Future for Served<'_, S, F> {
         core.corked = false;
         // A transport that is slow wakes this task; one that failed shows in the handler's next call.
         let _ = core.poll_flush(cx);
+        let has_parked = core.parked.is_some();
         drop(core);
+        if has_parked {
+            self.sender.drive_parked(cx);
+        }
         output
     }
 }

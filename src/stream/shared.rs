@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{buffers, receiver::ReceiverState, wakers::Wakers};
 use crate::{
     Error,
-    proto::connection::{Compress, End, Inbox, Message, Role, SendHalf},
+    proto::connection::{Compress, End, Inbox, Message, Role, SendHalf, later},
 };
 
 /// From how many queued bytes on `send` waits for the transport.
@@ -100,10 +100,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         match (self.failure.take(), self.send.end()) {
             (_, Some(End::Closed { .. })) => Ok(()),
             (Some(error), _) => Err(Error::Io(error)),
-            (None, Some(End::Failed(fault))) => Err(Error::Protocol(*fault)),
-            (None, Some(End::TimedOut(timeout))) => Err(Error::TimedOut(*timeout)),
-            (None, Some(End::Lost)) => Err(Error::Lost),
-            (None, Some(End::Abandoned) | None) => Err(Error::Closed),
+            (None, _) => Err(self.reason()),
+        }
+    }
+
+    /// Why nothing more can be sent.
+    fn reason(&self) -> Error {
+        match self.send.end() {
+            Some(End::Failed(fault)) => Error::Protocol(*fault),
+            Some(End::TimedOut(timeout)) => Error::TimedOut(*timeout),
+            Some(End::Lost) => Error::Lost,
+            Some(End::Closed { .. } | End::Abandoned) | None => Error::Closed,
         }
     }
 
@@ -154,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         if self.send.queued() == 0 && !self.unflushed {
             self.return_buffer();
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(if self.send.has_lost() { Err(self.reason()) } else { Ok(()) });
         }
         // The transport almost always takes it at once, and then nobody has to be woken.
         let written = match self.poll_write(&mut Context::from_waker(Waker::noop())) {
@@ -233,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         if self.send.end().is_none() {
             self.failure = Some(error);
         }
-        self.send.transport_ended();
+        self.send.transport_failed();
         self.finish();
         Error::Io(told)
     }
@@ -246,10 +253,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             match self.ending {
                 Ending::NotYet => {
                     if matches!(self.send.end(), Some(End::Lost | End::TimedOut(_)) | None) {
+                        // A peer that has ended its side only may still take what the transport takes at once.
+                        let _ = self.poll_flush(cx);
                         self.finish();
                         continue;
                     }
-                    self.ending = Ending::Flushing { until: now() + self.send.close_timeout() };
+                    self.ending = Ending::Flushing { until: later(now(), self.send.close_timeout()) };
                 }
                 Ending::Flushing { until } => match self.poll_shut_down(cx) {
                     Poll::Ready(()) => self.ending = Ending::Lingering { until },
@@ -307,7 +316,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.ending = Ending::Over;
         self.io = None;
         self.parked = None;
-        self.send.output().clear();
+        self.send.transport_failed();
         self.wake_all();
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::proto::extension::deflate::{DeflateAgreed, DeflateConfig};
 
@@ -99,4 +99,10 @@ pub enum Compress {
     Always,
     /// Not at all: for what is compressed already, or mixes secrets with what an attacker chooses.
     Never,
+}
+
+/// `duration` behind `now`; what no clock can show is put 30 years off.
+pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::config::Keepalive;
+use super::config::{Keepalive, later};
 
 /// Whether the peer is still there, asked only when nothing else shows it, and how long it takes to answer.
 #[derive(Debug)]
@@ -10,8 +10,10 @@ pub(super) struct Pulse {
     keepalive: Keepalive,
     /// When the last byte came.
     heard: Instant,
-    /// The Ping that is unanswered. One is kept, whatever the peer does not answer.
+    /// The newest Ping, until its Pong comes: one is kept, whatever the peer does not answer.
     asked: Option<Asked>,
+    /// Whether nothing at all has come since that Ping.
+    silent: bool,
     /// Makes each payload different, so that a late Pong is told from a new one.
     count: u64,
 }
@@ -31,11 +33,12 @@ pub(super) enum Due {
 
 impl Pulse {
     pub(super) const fn new(keepalive: Keepalive, now: Instant) -> Self {
-        Self { keepalive, heard: now, asked: None, count: 0 }
+        Self { keepalive, heard: now, asked: None, silent: false, count: 0 }
     }
 
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.silent = false;
     }
 
     /// Takes a Pong; says the round trip if it answers our Ping.
@@ -46,8 +49,8 @@ impl Pulse {
 
     pub(super) fn deadline(&self) -> Instant {
         match &self.asked {
-            Some(asked) if asked.at >= self.heard => asked.at + self.keepalive.timeout,
-            _ => self.heard + self.keepalive.interval,
+            Some(asked) if self.silent => later(asked.at, self.keepalive.timeout),
+            _ => later(self.heard, self.keepalive.interval),
         }
     }
 
@@ -55,14 +58,13 @@ impl Pulse {
         if now < self.deadline() {
             return Due::Nothing;
         }
-        match &self.asked {
-            Some(asked) if asked.at >= self.heard => Due::Lost,
-            _ => {
-                let payload = self.count.to_be_bytes();
-                self.count += 1;
-                self.asked = Some(Asked { payload, at: now });
-                Due::Ping(Bytes::copy_from_slice(&payload))
-            }
+        if self.silent {
+            return Due::Lost;
         }
+        let payload = self.count.to_be_bytes();
+        self.count += 1;
+        self.asked = Some(Asked { payload, at: now });
+        self.silent = true;
+        Due::Ping(Bytes::copy_from_slice(&payload))
     }
 }

@@ -29,7 +29,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(feature = "stream")]
-pub(crate) use self::event::MAX_CHUNK;
+pub(crate) use self::{config::later, event::MAX_CHUNK};
 pub use self::{
     config::{Compress, Config, DeflateSettings, Keepalive, Role},
     error::SendError,
@@ -127,10 +127,10 @@ impl Connection {
         received
     }
 
-    /// Takes note that the transport will give no more bytes.
+    /// Takes note that the transport will give no more bytes. What is queued may still go out.
     pub fn receive_eof(&mut self) {
         self.receive.stop();
-        self.send.transport_ended();
+        self.send.received_eof();
     }
 
     /// Queues a message.

@@ -18,6 +18,8 @@ pub(crate) struct Output {
     /// Where each shared chunk belongs: in front of `buffer[at..]`.
     shared: VecDeque<Shared>,
     shared_len: usize,
+    /// How many bytes have been written in all.
+    written: u64,
     /// Whether writes cannot be vectored, so that sharing would cost more writes.
     contiguous: bool,
 }
@@ -29,6 +31,11 @@ struct Shared {
 }
 
 impl Output {
+    /// How many bytes have been written in all.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
+    }
+
     /// How many bytes wait.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -74,6 +81,7 @@ impl Output {
 
     /// Lets go of the first `len` bytes, which have been written.
     pub(crate) fn advance(&mut self, mut len: usize) {
+        self.written += len as u64;
         while len > 0 {
             let until = self.shared.front().map_or(self.buffer.len(), |shared| shared.at);
             let copied = len.min(until - self.start);
@@ -97,10 +105,11 @@ impl Output {
         self.tidy();
     }
 
-    /// Drops everything, for a connection that is over.
-    pub(crate) fn clear(&mut self) {
-        let contiguous = self.contiguous;
+    /// Drops everything, for a connection that is over; says whether there was anything.
+    pub(crate) fn clear(&mut self) -> bool {
+        let (lost, contiguous) = (!self.is_empty(), self.contiguous);
         *self = Self { contiguous, ..Self::default() };
+        lost
     }
 
     fn tidy(&mut self) {

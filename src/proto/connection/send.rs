@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    config::{Compress, Config, Role},
+    config::{Compress, Config, Role, later},
     error::SendError,
     event::Event,
     keepalive::{Due, Pulse},
@@ -35,9 +35,13 @@ pub(crate) struct SendHalf {
     deflater: Option<Deflater>,
     /// The message that is being sent in parts.
     open: Option<OpenMessage>,
-    /// How many bytes of Pongs wait in `output`, and the newest of those beyond.
+    /// How many bytes of Pongs wait in `output`, and what it has written when they are out.
     pong_bytes: usize,
+    pongs_until: u64,
+    /// The newest Pong beyond those.
     owed_pong: Option<Bytes>,
+    /// Whether something was queued that never went out.
+    lost: bool,
     pulse: Option<Box<Pulse>>,
     rtt: Option<Duration>,
 }
@@ -59,7 +63,9 @@ impl SendHalf {
             deflater,
             open: None,
             pong_bytes: 0,
+            pongs_until: 0,
             owed_pong: None,
+            lost: false,
             pulse: config.keepalive.map(|keepalive| Box::new(Pulse::new(keepalive, now))),
             rtt: None,
         }
@@ -168,7 +174,7 @@ impl SendHalf {
 
     /// Begins the closing handshake (RFC 6455 §7.1.2); does nothing if it has begun.
     pub(crate) fn close(&mut self, frame: Option<CloseFrame>, now: Instant) {
-        let deadline = now + self.close_timeout;
+        let deadline = later(now, self.close_timeout);
         self.step(Input::Close { ours: frame, deadline });
     }
 
@@ -204,9 +210,9 @@ impl SendHalf {
         self.step(Input::Fault(fault));
     }
 
-    /// Takes note that the transport is gone.
-    pub(crate) fn transport_ended(&mut self) {
-        self.step(Input::TransportEnded);
+    /// Takes note that the transport gives no more bytes; it may still take some.
+    pub(crate) fn received_eof(&mut self) {
+        self.step(Input::Eof);
     }
 
     // ── the clock ──
@@ -244,7 +250,7 @@ impl SendHalf {
 
     pub(crate) fn advance(&mut self, len: usize) {
         self.output.advance(len);
-        if self.output.is_empty() {
+        if self.pong_bytes > 0 && self.output.written() >= self.pongs_until {
             self.pong_bytes = 0;
             if let Some(payload) = self.owed_pong.take() {
                 self.owe_pong(&payload);
@@ -272,7 +278,7 @@ impl SendHalf {
             }
             Effect::DropOutput => {
                 (self.pong_bytes, self.owed_pong) = (0, None);
-                self.output.clear();
+                self.lost |= self.output.clear();
             }
         }
     }
@@ -294,6 +300,7 @@ impl SendHalf {
         let before = self.output.len();
         self.frame(Opcode::Pong, payload, true, false);
         self.pong_bytes += self.output.len() - before;
+        self.pongs_until = self.output.written() + self.output.len() as u64;
     }
 
     #[inline]
@@ -332,6 +339,16 @@ impl SendHalf {
 /// What only a transport on this side of the core needs.
 #[cfg(feature = "stream")]
 impl SendHalf {
+    /// Takes note that the transport is gone.
+    pub(crate) fn transport_failed(&mut self) {
+        self.step(Input::TransportFailed);
+    }
+
+    /// Whether something was queued that never went out.
+    pub(crate) const fn has_lost(&self) -> bool {
+        self.lost
+    }
+
     pub(crate) const fn close_timeout(&self) -> Duration {
         self.close_timeout
     }

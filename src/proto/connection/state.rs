@@ -87,8 +87,11 @@ pub(super) enum Input {
     Closed { theirs: Option<CloseFrame> },
     /// What came breaks the protocol or a limit.
     Fault(ProtocolError),
-    /// The transport gives no more bytes, or takes none.
-    TransportEnded,
+    /// The transport gives no more bytes; it may still take some.
+    Eof,
+    /// The transport takes no more bytes.
+    #[cfg_attr(not(feature = "stream"), expect(dead_code, reason = "callers of the core see it for themselves"))]
+    TransportFailed,
     /// A deadline passed.
     TimedOut(Timeout),
     /// A message in parts can never be finished.
@@ -127,19 +130,22 @@ impl State {
             (Open, Input::Fault(fault)) => (Ended(End::Failed(fault)), Effect::SendClose(Some(explain(fault)))),
             // §5.5.1: no frame follows our Close, not even another Close.
             (CloseSent { .. }, Input::Fault(fault)) => (Ended(End::Failed(fault)), Effect::Nothing),
-            (Open | CloseSent { .. }, Input::TransportEnded) => (Ended(End::Lost), Effect::DropOutput),
+            // §7.1.5: without a Close from the peer, it is an abnormal end.
+            (Open | CloseSent { .. }, Input::Eof) => (Ended(End::Lost), Effect::Nothing),
+            (Open | CloseSent { .. }, Input::TransportFailed) => (Ended(End::Lost), Effect::DropOutput),
             (Open | CloseSent { .. }, Input::TimedOut(timeout)) => (Ended(End::TimedOut(timeout)), Effect::DropOutput),
             (Open, Input::Abandoned) => {
                 let ours = CloseFrame::new(crate::CloseCode::INTERNAL_ERROR, "message not finished");
                 (Ended(End::Abandoned), Effect::SendClose(Some(ours)))
             }
             (sent @ CloseSent { .. }, Input::Close { .. } | Input::Abandoned) => (sent, Effect::Nothing),
-            // A transport that ends takes what is still queued with it.
-            (ended @ Ended(_), Input::TransportEnded | Input::TimedOut(_)) => (ended, Effect::DropOutput),
+            // A transport that fails takes what is still queued with it.
+            (ended @ Ended(_), Input::TransportFailed | Input::TimedOut(_)) => (ended, Effect::DropOutput),
             // §1.4: after a Close, further data is discarded.
-            (ended @ Ended(_), Input::Close { .. } | Input::Closed { .. } | Input::Fault(_) | Input::Abandoned) => {
-                (ended, Effect::Nothing)
-            }
+            (
+                ended @ Ended(_),
+                Input::Close { .. } | Input::Closed { .. } | Input::Fault(_) | Input::Eof | Input::Abandoned,
+            ) => (ended, Effect::Nothing),
         };
         *self = next;
         effect
