@@ -150,7 +150,7 @@ impl Server {
     }
 
     /// Serves connections until `shutdown` is ready; then closes them with 1001, and returns when they have ended or the
-    /// drain timeout has passed.
+    /// drain timeout has passed, behind which their tasks are aborted. Those in their handshake are dropped at once.
     ///
     /// # Errors
     ///

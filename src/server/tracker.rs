@@ -61,14 +61,16 @@ impl Tracker {
         }
     }
 
-    /// Closes all connections with 1001, and ready when they have left.
+    /// Closes all connections with 1001, drops those in their handshake, and is ready when they have left.
     pub(super) async fn drain(&self) {
-        let senders: Vec<_> = {
+        let (open, opening): (Vec<_>, Vec<_>) = {
             let mut register = self.lock();
             register.draining = true;
-            register.entries.values().filter_map(|entry| entry.sender.clone()).collect()
+            let entries = register.entries.values();
+            entries.map(|entry| (entry.sender.clone(), entry.task.clone())).partition(|(sender, _)| sender.is_some())
         };
-        senders.into_iter().for_each(|sender| go_away(&sender));
+        opening.into_iter().filter_map(|(_, task)| task).for_each(|task| task.abort());
+        open.into_iter().filter_map(|(sender, _)| sender).for_each(|sender| go_away(&sender));
         let _ = self.places.acquire_many(self.max).await;
     }
 
@@ -110,4 +112,6 @@ impl Drop for Place {
 
 fn go_away(sender: &Sender<TcpStream>) {
     sender.start_close(CloseCode::GOING_AWAY, "the server shuts down");
+    // Its handler may be busy with something else than the connection.
+    sender.write_now();
 }

@@ -202,6 +202,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         core.wake_all();
     }
 
+    /// Writes what the transport takes at once.
+    #[cfg(feature = "server")]
+    pub(crate) fn write_now(&self) {
+        // What it does not take leaves with the next call.
+        let _ = self.shared.lock().poll_flush(&Context::from_waker(std::task::Waker::noop()));
+    }
+
     /// Ready when the connection is over. Does the receiver's part if that was dropped.
     pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.drive_parked(cx);
