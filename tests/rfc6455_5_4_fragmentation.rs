@@ -1,5 +1,5 @@
-//! RFC 6455 §5.4: messages in fragments, in both directions; the limit on a message; and that it never matters where
-//! the transport cuts the bytes.
+//! RFC 6455 §5.4: messages in fragments, in both directions, whole or in chunks; and the limit on a message.
+#![allow(clippy::unwrap_used)] // the twins are tests too
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{Frame, Scenario, binary, close_frame, heap, joined, other, ping, po
 use sockeye::{
     Compress, Kind, Role,
     proto::{
-        connection::{Chunk, Delivery, End, Event, Inbox, SendError},
+        connection::{Chunk, Delivery, End, Event, SendError},
         frame::{Opcode, ProtocolError},
     },
 };
@@ -42,11 +42,6 @@ twins![
     hands_over_chunks_of_at_most_64_kib,
     hands_over_an_empty_message_as_one_chunk,
     never_makes_a_message_of_what_remains_behind_chunks,
-    gives_the_same_at_every_split,
-    gives_the_same_at_every_pair_of_splits,
-    gives_the_same_with_an_inbox_of_any_capacity,
-    gives_the_same_chunks_joined_at_every_split,
-    fails_the_same_at_every_split,
     keeps_a_fragment_of_one_byte_in_about_one_byte,
     keeps_nothing_of_empty_fragments,
 ];
@@ -301,118 +296,6 @@ fn never_makes_a_message_of_what_remains_behind_chunks(role: Role) {
     let events = us.receive_frame(0x80, b"\xa9!");
     assert_eq!(joined(&events), (b"\xa9!".to_vec(), 1));
     assert_eq!(us.receive_frame(0x81, b"next"), [text("next")]);
-}
-
-// ── where the transport cuts ──
-
-/// All that shows of a connection that was given `bytes` cut at `cuts`.
-fn run(mut us: Scenario, bytes: &[u8], cuts: &[usize]) -> (Vec<Event>, Option<ProtocolError>, Option<End>, Vec<u8>) {
-    let mut events = Vec::new();
-    let mut from = 0;
-    for &to in cuts.iter().chain([&bytes.len()]) {
-        events.extend(us.receive(&bytes[from..to]));
-        from = to;
-    }
-    (events, us.failure(), us.end().cloned(), us.connection.take_output())
-}
-
-/// Text, a fragmented binary message with a Ping and an empty fragment inside, a Pong, an empty message, a Close.
-fn conversation(role: Role) -> Vec<u8> {
-    let long = [3; 130];
-    let frames: [(u8, &[u8]); 9] = [
-        (0x81, "Hé€".as_bytes()),
-        (0x02, b"\x01\x02\x03\x04\x05"),
-        (0x89, b"ping"),
-        (0x00, b""),
-        (0x80, &long),
-        (0x8a, b"pong"),
-        (0x82, b""),
-        (0x88, b"\x0f\xa0bye"),
-        (0x81, b"too late"),
-    ];
-    stream(other(role), &frames)
-}
-
-fn gives_the_same_at_every_split(role: Role) {
-    let bytes = conversation(role);
-    let want = run(Scenario::open(role), &bytes, &[]);
-    let message = [&[1, 2, 3, 4, 5][..], &[3; 130]].concat();
-    let events = [text("Hé€"), ping(b"ping"), binary(&message), pong(b"pong"), binary(b""), Event::Close(Some(bye()))];
-    assert_eq!(want.0, events);
-    let sent = [(0x8a, b"ping".to_vec()), (0x88, b"\x0f\xa0bye".to_vec())];
-    assert_eq!(common::frames(role, &want.3), sent);
-    for at in 0..=bytes.len() {
-        assert_eq!(run(Scenario::open(role), &bytes, &[at]), want, "cut at {at}");
-    }
-    let everywhere: Vec<usize> = (0..bytes.len()).collect();
-    assert_eq!(run(Scenario::open(role), &bytes, &everywhere), want);
-}
-
-fn bye() -> sockeye::CloseFrame {
-    close_frame(4000, "bye")
-}
-
-fn gives_the_same_at_every_pair_of_splits(role: Role) {
-    let frames: [(u8, &[u8]); 5] =
-        [(0x81, "é€".as_bytes()), (0x02, b"\x01\x02\x03"), (0x89, b"p"), (0x80, b"\x04"), (0x88, b"\x0f\xa0bye")];
-    let bytes = stream(other(role), &frames);
-    let want = run(Scenario::open(role), &bytes, &[]);
-    assert_eq!(want.0, [text("é€"), ping(b"p"), binary(&[1, 2, 3, 4]), Event::Close(Some(bye()))]);
-    for a in 0..=bytes.len() {
-        for b in a..=bytes.len() {
-            assert_eq!(run(Scenario::open(role), &bytes, &[a, b]), want, "cut at {a} and {b}");
-        }
-    }
-}
-
-fn gives_the_same_with_an_inbox_of_any_capacity(role: Role) {
-    let bytes = conversation(role);
-    let want = run(Scenario::open(role), &bytes, &[]);
-    for capacity in [1, 2, 3, 7, 14, 64, 150] {
-        let mut us = Scenario::open(role);
-        us.inbox = Inbox::with_capacity(capacity);
-        let (mut rest, mut events) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let spare = us.inbox.spare();
-            assert_eq!(spare.len(), capacity);
-            let read = capacity.min(rest.len());
-            spare[..read].copy_from_slice(&rest[..read]);
-            us.inbox.filled(read);
-            rest = &rest[read..];
-            events.extend(us.receive(b""));
-        }
-        assert_eq!((events, us.end().cloned()), (want.0.clone(), want.2.clone()), "capacity {capacity}");
-    }
-}
-
-fn gives_the_same_chunks_joined_at_every_split(role: Role) {
-    let bytes = stream(other(role), &[(0x01, "é€".as_bytes()), (0x00, b"abc"), (0x80, b"d"), (0x82, b"e")]);
-    for a in 0..=bytes.len() {
-        for b in a..=bytes.len() {
-            let (events, ..) = run(Scenario::chunked(role), &bytes, &[a, b]);
-            assert_eq!(joined(&events), ("é€abcde".into(), 2), "cut at {a} and {b}");
-        }
-    }
-}
-
-fn fails_the_same_at_every_split(role: Role) {
-    let cases: [&[(u8, &[u8])]; 7] = [
-        &[(0x82, b"ok"), (0x83, b"reserved")],
-        &[(0x02, b"ok"), (0x82, b"inside")],
-        &[(0x81, b"ok"), (0x80, b"of nothing")],
-        &[(0x01, b"a\xe2\x82"), (0x80, b"b and more")],
-        &[(0x81, b"a\xffb and more")],
-        &[(0x89, b"ok"), (0x88, b"\x03")],
-        &[(0x82, b"ok"), (0x02, &[1; 15]), (0x80, &[1; 6])],
-    ];
-    for frames in cases {
-        let bytes = stream(other(role), frames);
-        let want = run(Scenario::limited(role, 20), &bytes, &[]);
-        assert!(want.1.is_some(), "{frames:?}");
-        for at in 0..=bytes.len() {
-            assert_eq!(run(Scenario::limited(role, 20), &bytes, &[at]), want, "{frames:?} cut at {at}");
-        }
-    }
 }
 
 // ── memory ──

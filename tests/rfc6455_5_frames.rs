@@ -1,4 +1,5 @@
 //! RFC 6455 §5.1–§5.3, §5.5 and §5.7: frame headers, masking, and what is refused before a byte of payload is kept.
+#![allow(clippy::unwrap_used)] // the twins are tests too
 
 mod common;
 

@@ -3,6 +3,9 @@
 #![allow(dead_code, unreachable_pub)] // each test crate uses a part
 
 pub mod heap;
+pub mod puff;
+#[cfg(feature = "deflate")]
+pub mod zlib;
 
 use std::time::{Duration, Instant};
 
@@ -57,6 +60,11 @@ impl Scenario {
     /// An endpoint that hands messages over in chunks.
     pub fn chunked(role: Role) -> Self {
         Self { delivery: Delivery::Chunks, ..Self::open(role) }
+    }
+
+    /// An endpoint with the defaults of its role that has agreed to permessage-deflate.
+    pub fn deflate(role: Role, deflate: &DeflateSettings) -> Self {
+        Self::new(role, Config::new(role), Some(deflate))
     }
 
     pub fn new(role: Role, config: Config, deflate: Option<&DeflateSettings>) -> Self {
