@@ -49,11 +49,22 @@ fn utf8_validator(bencher: Bencher<'_, '_>, (kind, size): (&str, usize)) {
     });
 }
 
+/// What the validator would cost with the standard library's check.
+#[divan::bench(args = [("ascii", 1024), ("mixed", 1024), ("ascii", 65536), ("mixed", 65536)])]
+fn utf8_std(bencher: Bencher<'_, '_>, (kind, size): (&str, usize)) {
+    let text = text(kind, size);
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| std::str::from_utf8(divan::black_box(text.as_bytes())).is_ok());
+}
+
 /// What each look at a text would cost if `Utf8Bytes` checked it again instead of trusting its first check.
 #[divan::bench(args = [("ascii", 1024), ("mixed", 1024), ("ascii", 65536), ("mixed", 65536)])]
 fn utf8_checked_at_each_look(bencher: Bencher<'_, '_>, (kind, size): (&str, usize)) {
     let text = Bytes::from(text(kind, size));
-    bencher.counter(BytesCount::new(size)).bench_local(|| std::str::from_utf8(divan::black_box(&text)).map(str::len));
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| simdutf8::compat::from_utf8(divan::black_box(&text)).map(str::len));
 }
 
 /// What it does cost.

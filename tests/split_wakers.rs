@@ -60,6 +60,21 @@ async fn blocked_sender_goes_on_when_the_one_that_blocked_last_is_cancelled() {
     assert_eq!(frames, [(TEXT, b"first".to_vec()), (TEXT, b"second".to_vec())]);
 }
 
+#[tokio::test]
+async fn blocked_sender_goes_on_when_another_one_writes_for_it() {
+    let wire = Wire::new();
+    wire.set_room(0);
+    let (sender, _receiver) = endpoint(wire.clone(), Role::Server).split();
+    let other = sender.clone();
+    let first = tokio::spawn(async move { other.send("first").await });
+    yield_now().await;
+    // The second one's poll takes the first one's place, and a transport that is ready then owes no wake-up to anybody.
+    wire.state().room = usize::MAX;
+    sender.send("second").await.unwrap();
+    unhung(first).await.unwrap().unwrap();
+    assert_eq!(parse(&wire.take_output()), [(TEXT, b"first".to_vec()), (TEXT, b"second".to_vec())]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wake_up_is_lost_between_busy_halves() {
     let (client, server) = pair(100);

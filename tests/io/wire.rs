@@ -29,7 +29,7 @@ pub(crate) struct State {
     pub(crate) stutters: bool,
     waited: [bool; 3],
     /// How many bytes are taken before writes wait.
-    room: usize,
+    pub(crate) room: usize,
     pub(crate) writes_fail: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,

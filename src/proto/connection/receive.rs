@@ -217,7 +217,7 @@ impl ReceiveHalf {
     /// Gives the open message what the inbox has of its frame.
     fn data(&mut self, inbox: &mut Inbox, delivery: Delivery) -> Result<Progress, ProtocolError> {
         let (Phase::Data(frame), Some(assembly)) = (&mut self.phase, &mut self.assembly) else {
-            return Ok(Progress::Going);
+            unreachable!("a data frame belongs to a message that is open");
         };
         let delivery = if assembly.chunked { Delivery::Chunks } else { delivery };
         let waiting = match (delivery, inbox.as_bytes()) {

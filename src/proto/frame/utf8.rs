@@ -25,7 +25,7 @@ impl Utf8Validator {
         if self.cut_len > 0 {
             piece = self.complete_cut(piece)?;
         }
-        let Err(error) = std::str::from_utf8(piece) else { return Ok(()) };
+        let Err(error) = simdutf8::compat::from_utf8(piece) else { return Ok(()) };
         if error.error_len().is_some() {
             return Err(ProtocolError::InvalidUtf8);
         }

@@ -85,11 +85,12 @@ impl Inflater {
     }
 
     /// Goes on behind a block with BFINAL set, which is legal (RFC 7692 §7.2.3.4): the next one starts a new stream
-    /// that may refer back to what this message has had so far.
+    /// that may refer back to what this message has had so far, as far as it is at hand. zlib forgets its window with the
+    /// stream, so what refers back further fails as invalid: see ARCHITECTURE.md.
     fn restart(&mut self, out: &[u8]) {
         let mut stream = new_stream(self.window_bits);
         let window = 1 << self.window_bits;
-        // The dictionary is a courtesy to a peer that kept its window; a stream without one is as valid.
+        // Whoever starts afresh behind a final block, as zlib does, never looks into it.
         let _ = stream.set_dictionary(&out[out.len().saturating_sub(window)..]);
         self.stream = Some(stream);
         self.open_block = false;
