@@ -1,0 +1,185 @@
+//! Runs the comparison: `benches/compare/run --help`.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
+
+use compare::{
+    cases::{CASES, Case, What},
+    chart, churn, idle,
+    load::{self, Dialect},
+    peers,
+    report::{self, Outcome},
+    sample::{Sample, Series},
+    server::{self, Server},
+    sink,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+const USAGE: &str = "usage: benches/compare/run [--quick] [--record FILE.md] [CASES…]
+
+Measures sockeye beside its peers: the CPU time of the server for each message, as a ratio to a raw TCP echo.
+CASES are names, or the beginnings of names, of what is listed below; without them all are run.
+--record writes the tables to FILE.md, and the chart beside it, to FILE.svg.
+";
+
+/// How long each thing is looked at.
+struct Pace {
+    rounds: usize,
+    warm_up: Duration,
+    time: Duration,
+}
+
+const FULL: Pace = Pace { rounds: 5, warm_up: Duration::from_millis(50), time: Duration::from_millis(200) };
+const QUICK: Pace = Pace { rounds: 3, warm_up: Duration::from_millis(15), time: Duration::from_millis(50) };
+
+struct Options {
+    quick: bool,
+    record: Option<PathBuf>,
+    cases: Vec<&'static Case>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(options) = options()? else {
+        let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        println!("{USAGE}\n{}", names.join("\n"));
+        return Ok(());
+    };
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    let two_cores = server::has_two_cores();
+    if !two_cores {
+        println!("There is one core only, which the server and the load share: do not take these numbers for more.");
+    }
+    let load_average = report::load_average();
+    let pace = if options.quick { QUICK } else { FULL };
+    let mut bench =
+        Bench { pace, two_cores, servers: HashMap::new(), progress: progress(&options.cases, options.quick) };
+    let outcomes: Vec<_> = options.cases.iter().map(|case| bench.run(case)).collect();
+    bench.progress.finish_and_clear();
+    let command = ["benches/compare/run".into()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>();
+    let markdown = report::markdown(&outcomes, &command.join(" "), bench.pace.rounds, &load_average);
+    println!("{markdown}");
+    if let Some(path) = options.record {
+        std::fs::write(&path, markdown)?;
+        chart::draw(&outcomes, &path.with_extension("svg"))?;
+    }
+    Ok(())
+}
+
+/// What the command line asks for; `None` for help.
+fn options() -> Result<Option<Options>, String> {
+    let mut options = Options { quick: false, record: None, cases: vec![] };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => options.quick = true,
+            "--record" => options.record = Some(args.next().ok_or("--record needs a file")?.into()),
+            "--help" | "-h" => return Ok(None),
+            name => {
+                let before = options.cases.len();
+                options.cases.extend(CASES.iter().filter(|case| case.name.starts_with(name)));
+                if options.cases.len() == before {
+                    return Err(format!("no case begins with {name:?}; see --help"));
+                }
+            }
+        }
+    }
+    if options.cases.is_empty() {
+        options.cases.extend(CASES);
+    }
+    Ok(Some(options))
+}
+
+fn progress(cases: &[&Case], quick: bool) -> ProgressBar {
+    let rounds = if quick { QUICK.rounds } else { FULL.rounds };
+    let steps: usize = cases.iter().map(|case| peers_of(case).len() * rounds_of(case, rounds)).sum();
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} % {eta:>5} left  {msg}").expect("it is right");
+    // Without a terminal, indicatif shows nothing.
+    if !io::stderr().is_terminal() {
+        eprintln!("{steps} measurements");
+    }
+    ProgressBar::new(steps as u64).with_style(style)
+}
+
+fn peers_of(case: &Case) -> &'static [&'static str] {
+    match case.what {
+        What::Echo(_, Dialect::Deflate { .. }) => peers::DEFLATING,
+        What::Echo(..) => peers::SERVERS,
+        What::Handshakes | What::Idle(_) => peers::CONNECTIONS,
+        What::Sends(_) => peers::CLIENTS,
+    }
+}
+
+/// Memory does not vary, and a server that has had many connections no longer shows what they take.
+fn rounds_of(case: &Case, rounds: usize) -> usize {
+    if matches!(case.what, What::Idle(_)) { 1 } else { rounds }
+}
+
+struct Bench {
+    pace: Pace,
+    two_cores: bool,
+    /// Those that have been started, by name and by whether they compress.
+    servers: HashMap<(&'static str, bool), Server>,
+    progress: ProgressBar,
+}
+
+impl Bench {
+    /// Measures all peers in turn, over and over.
+    fn run(&mut self, case: &'static Case) -> Outcome {
+        let mut series: Vec<_> = peers_of(case).iter().map(|&peer| Series { peer, samples: Ok(vec![]) }).collect();
+        for _ in 0..rounds_of(case, self.pace.rounds) {
+            for one in &mut series {
+                self.progress.set_message(format!("{} {}", case.name, one.peer));
+                if let Ok(samples) = &mut one.samples {
+                    match self.sample(case, one.peer) {
+                        Ok(sample) => samples.push(sample),
+                        Err(error) => one.samples = Err(error.to_string()),
+                    }
+                }
+                self.progress.inc(1);
+            }
+        }
+        Outcome { case, series }
+    }
+
+    fn sample(&mut self, case: &Case, peer: &'static str) -> io::Result<Sample> {
+        let raw = peer == peers::FLOOR;
+        let Pace { warm_up, time, .. } = self.pace;
+        match case.what {
+            What::Echo(shape, dialect) => {
+                let deflate = matches!(dialect, Dialect::Deflate { .. });
+                let dialect = if raw { Dialect::Raw } else { dialect };
+                load::echo(self.server(peer, deflate)?, dialect, shape, warm_up, time)
+            }
+            What::Handshakes => churn::handshakes(self.server(peer, false)?, raw, warm_up, time),
+            What::Idle(count) => idle::memory(&self.start(peer, false)?, raw, count),
+            What::Sends(payload) => sink::masked_sends(
+                |address| peers::client(peer, address, payload),
+                self.two_cores,
+                payload,
+                warm_up,
+                time,
+            ),
+        }
+    }
+
+    /// The server that is running already, or a new one.
+    fn server(&mut self, peer: &'static str, deflate: bool) -> io::Result<&Server> {
+        if !self.servers.contains_key(&(peer, deflate)) {
+            let server = self.start(peer, deflate)?;
+            self.servers.insert((peer, deflate), server);
+        }
+        Ok(&self.servers[&(peer, deflate)])
+    }
+
+    fn start(&self, peer: &str, deflate: bool) -> io::Result<Server> {
+        let mut command = peers::server(peer, deflate).ok_or_else(|| io::Error::other("not installed"))?;
+        Server::start(&mut command, self.two_cores)
+    }
+}

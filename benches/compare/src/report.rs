@@ -1,0 +1,127 @@
+//! The tables, in Markdown.
+
+use std::{fmt::Write, fs, process::Command};
+
+use crate::{
+    cases::{Case, What},
+    sample::{Sample, Series},
+};
+
+/// What one case has shown; the floor comes first.
+pub struct Outcome {
+    pub case: &'static Case,
+    pub series: Vec<Series>,
+}
+
+impl Outcome {
+    pub fn ratio(&self, series: &Series) -> Option<f64> {
+        series.ratio(&self.series[0])
+    }
+}
+
+/// All of it.
+pub fn markdown(outcomes: &[Outcome], command: &str, rounds: usize, load_average: &str) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "Machine: {}; its load average before the run was {load_average}.  ", machine());
+    let _ = writeln!(
+        out,
+        "Command: `{command}`, medians of {rounds} rounds; `×` is the ratio to `raw` in the same round.\n"
+    );
+    summary(&mut out, outcomes);
+    for outcome in outcomes {
+        table(&mut out, outcome);
+    }
+    out
+}
+
+/// The ratios of the echo cases at a glance.
+fn summary(out: &mut String, outcomes: &[Outcome]) {
+    let echoes: Vec<_> = outcomes.iter().filter(|outcome| is_plain_echo(outcome.case)).collect();
+    let Some(first) = echoes.first() else { return };
+    let names: Vec<_> = echoes.iter().map(|outcome| outcome.case.name).collect();
+    let goals: Vec<_> =
+        echoes.iter().map(|outcome| outcome.case.goal.map_or("–".into(), |goal| format!("≤ {goal}"))).collect();
+    let _ = writeln!(out, "## Echo, CPU time of the server for each message, as a ratio to `raw`\n");
+    let _ = writeln!(out, "| | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()));
+    let _ = writeln!(out, "| *goal* | {} |", goals.join(" | "));
+    for (at, series) in first.series.iter().enumerate() {
+        let ratios: Vec<_> = echoes.iter().map(|outcome| number(outcome.ratio(&outcome.series[at]))).collect();
+        let _ = writeln!(out, "| {} | {} |", series.peer, ratios.join(" | "));
+    }
+    let _ = writeln!(out);
+}
+
+pub fn is_plain_echo(case: &Case) -> bool {
+    matches!(case.what, What::Echo(_, crate::load::Dialect::Plain))
+}
+
+fn table(out: &mut String, outcome: &Outcome) {
+    let (cost, rate) = match outcome.case.what {
+        What::Echo(..) | What::Sends(_) => ("CPU µs/message", "messages/s"),
+        What::Handshakes => ("CPU µs/connection", "connections/s"),
+        What::Idle(_) => ("bytes/connection", "–"),
+    };
+    let deflates = matches!(outcome.case.what, What::Echo(_, crate::load::Dialect::Deflate { .. }));
+    let _ = writeln!(out, "## {}\n", outcome.case.name);
+    let _ =
+        writeln!(out, "| | × | {cost} | {rate} | p50 µs | p99 µs |{}", if deflates { " reply bytes |" } else { "" });
+    let _ = writeln!(out, "|---|---:|---:|---:|---:|---:|{}", if deflates { "---:|" } else { "" });
+    for series in &outcome.series {
+        let median = |value: fn(&Sample) -> Option<f64>| number(series.median(value));
+        let _ = write!(
+            out,
+            "| {} | {} | {} | {} | {} | {} |",
+            series.peer,
+            number(outcome.ratio(series)),
+            median(|sample| Some(sample.cost)),
+            median(|sample| sample.rate),
+            median(|sample| sample.latencies.map(|[p50, _]| p50)),
+            median(|sample| sample.latencies.map(|[_, p99]| p99)),
+        );
+        let _ = writeln!(
+            out,
+            "{}",
+            if deflates { format!(" {} |", median(|sample| sample.reply_bytes)) } else { String::new() }
+        );
+    }
+    let _ = writeln!(out);
+    for series in &outcome.series {
+        if let Err(why) = &series.samples {
+            let _ = writeln!(out, "{}: {why}\n", series.peer);
+        }
+    }
+}
+
+/// Three digits, as more of them would be noise.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "–".into(),
+        Some(value) if value < 10.0 => format!("{value:.2}"),
+        Some(value) if value < 100.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.0}"),
+    }
+}
+
+fn machine() -> String {
+    let line = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).ok()?;
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let said = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let cpu = line("/proc/cpuinfo", "model name").unwrap_or_default();
+    let cores = line("/proc/cpuinfo", "siblings").unwrap_or_default();
+    let kernel = said("uname", &["-sr"]).unwrap_or_default();
+    let rustc = said("rustc", &["--version"]).unwrap_or_default();
+    let node = said("node", &["--version"]).unwrap_or_else(|| "none".into());
+    format!("{cpu}, {cores} cores, {kernel}, {rustc}, node {node}")
+}
+
+/// How busy the machine is before anything is measured; a figure near 0 is what it should be.
+pub fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
