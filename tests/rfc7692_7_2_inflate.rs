@@ -28,6 +28,7 @@ twins![
     refuses_rsv1_where_it_means_nothing,
     refuses_what_does_not_inflate,
     refuses_invalid_text_that_was_compressed,
+    refuses_invalid_text_in_front_of_what_does_not_inflate,
 ];
 
 fn shared() -> DeflateSettings {
@@ -264,6 +265,18 @@ fn refuses_invalid_text_that_was_compressed(role: Role) {
     let flushed = zlib::flush(&mut zlib::deflater(15), b"abc\xff");
     for mut us in each(role) {
         assert_eq!(us.receive_frame(0x41, &flushed), []); // not its last fragment
+        us.assert_failed(ProtocolError::InvalidUtf8, 1007);
+    }
+}
+
+/// Found by fuzzing: the verdict depended on where the transport cut the bytes.
+fn refuses_invalid_text_in_front_of_what_does_not_inflate(role: Role) {
+    // A stored block with one byte that begins no character, then a block of a type that does not exist.
+    let bytes = frame(other(role), 0xc1, &hex("00 01 00 fe ff ff 07"));
+    for at in 0..=bytes.len() {
+        let mut us = Scenario::deflate(role, &shared());
+        us.receive(&bytes[..at]);
+        us.receive(&bytes[at..]);
         us.assert_failed(ProtocolError::InvalidUtf8, 1007);
     }
 }

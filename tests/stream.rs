@@ -7,7 +7,10 @@ use std::{pin::pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
-use io::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, endpoint_and_peer, pair, pattern, poll_now, unhung};
+use io::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, Wire, endpoint, endpoint_and_peer, pair, pattern, poll_now,
+    unhung,
+};
 use sockeye::{
     CloseCode, Config, Error, Keepalive, Kind, Message, Role,
     proto::connection::{End, Event, SendError, Timeout},
@@ -58,6 +61,24 @@ async fn fed_messages_stay_until_the_flush() {
     assert_eq!(server.queued(), 0);
     assert_eq!(peer.recv().await, Some((TEXT, b"one".to_vec())));
     assert_eq!(peer.recv().await, Some((TEXT, b"two".to_vec())));
+}
+
+#[tokio::test]
+async fn messages_wait_for_a_transport_that_takes_none_once_64_kib_are_queued() {
+    for is_fed in [true, false] {
+        let wire = Wire::new();
+        wire.set_room(0);
+        let mut server = endpoint(wire.clone(), Role::Server);
+        for _ in 0..1000 {
+            // A `send` is cancelled each time: it queues its message if it is its turn.
+            if is_fed {
+                let _ = poll_now(pin!(server.feed(pattern(1000))));
+            } else {
+                let _ = poll_now(pin!(server.send(pattern(1000))));
+            }
+        }
+        assert!((64 * 1024..66 * 1024).contains(&server.queued()), "{} bytes are queued", server.queued());
+    }
 }
 
 #[tokio::test]

@@ -71,17 +71,19 @@ impl Assembly {
         limit: usize,
     ) -> Result<Assembled, ProtocolError> {
         let checked = self.bytes.len();
-        let (taken, all) = match inflater {
-            Some(inflater) if self.compressed => self.inflate(stretch, inflater, delivery, limit)?,
+        let inflated = match inflater {
+            Some(inflater) if self.compressed => self.inflate(stretch, inflater, delivery, limit),
             _ => {
                 self.reserve(stretch);
                 append_masked(&mut self.bytes, stretch.payload, stretch.key);
-                (stretch.payload.len(), true)
+                Ok((stretch.payload.len(), true))
             }
         };
+        // What was inflated before a fault is judged before it, wherever the transport cut the bytes.
         if self.kind == Kind::Text {
             self.utf8.push(&self.bytes[checked..])?;
         }
+        let (taken, all) = inflated?;
         let fin = all && stretch.ends_message();
         if fin {
             std::mem::take(&mut self.utf8).finish()?;
