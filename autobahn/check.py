@@ -199,6 +199,7 @@ def markdown(runs, suite, command):
         "|---|---|",
         "| date | %s |" % datetime.date.today().isoformat(),
         "| suite | %s |" % suite,
+        "| code | %s |" % output_of("git", "describe", "--always", "--dirty"),
         "| compiler | %s |" % output_of("rustc", "--version"),
         "| system | %s %s, %s |" % (platform.system(), platform.machine(),
                                     cpu()),
