@@ -13,10 +13,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = options::server("echo_server");
     let runtime = options.runtime()?;
     runtime.block_on(async {
-        let mut server = Server::bind(&options.listen).await?.fallback(|request| match request.path() {
-            "/" => page(include_str!("support/echo.html")),
-            _ => Response::new(404).expect("404 is a status"),
-        });
+        let mut server = Server::bind(&options.listen)
+            .await
+            .unwrap_or_else(|error| options.cannot_listen(&error))
+            .fallback(|request| match request.path() {
+                "/" => page(include_str!("support/echo.html")),
+                _ => Response::new(404).expect("404 is a status"),
+            });
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
         if options.deflate {
             server = server.deflate(DeflateConfig::default());

@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = options::server("echo_server_split");
     let runtime = options.runtime()?;
     runtime.block_on(async {
-        let mut server = Server::bind(&options.listen).await?;
+        let mut server = Server::bind(&options.listen).await.unwrap_or_else(|error| options.cannot_listen(&error));
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
         if options.deflate {
             server = server.deflate(DeflateConfig::default());

@@ -52,4 +52,9 @@ impl Options {
             threads => tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
         }
     }
+
+    pub(crate) fn cannot_listen(&self, error: &io::Error) -> ! {
+        eprintln!("cannot listen on {}: {error}", self.listen);
+        exit(1);
+    }
 }
