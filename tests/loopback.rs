@@ -62,6 +62,9 @@ async fn client_and_server_talk_compressed_over_tcp() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousand_connections_are_served_at_once() {
     const CONNECTIONS: usize = 1000;
+    // Both ends are in this process, and many systems start one with 1,024 open files.
+    let files = rlimit::increase_nofile_limit(4096).unwrap_or(0);
+    assert!(files > 2 * CONNECTIONS as u64 + 200, "{files} open files are allowed, too few: see `ulimit -Hn`");
     let open = Arc::new(AtomicUsize::new(0));
     let all_open = Arc::new(Notify::new());
     let handler = {
