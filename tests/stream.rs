@@ -201,6 +201,13 @@ async fn dropping_a_reader_skips_the_rest_of_its_message_only() {
         assert_eq!(unhung(ws.recv()).await.unwrap(), Some("next".into()));
         assert!(poll_now(pin!(ws.recv())).is_pending());
         assert_eq!(unhung(peer.recv()).await, Some((PONG, b"beside".to_vec())), "a skipped message hides no Ping");
+
+        peer.send(TEXT & !FIN, b"one").await;
+        drop(ws.recv_reader().await.unwrap().unwrap());
+        peer.send(CONTINUATION, b"two").await;
+        peer.send(BINARY, b"next").await;
+        let next = unhung(ws.recv_reader()).await.unwrap().unwrap();
+        assert_eq!((next.kind(), read_all(next).await.0), (Kind::Binary, b"next".to_vec()));
     }
 }
 

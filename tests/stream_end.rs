@@ -6,8 +6,8 @@ mod io;
 use std::{pin::pin, time::Duration};
 
 use io::{
-    BINARY, CLOSE, FIN, PING, TEXT, Wire, close_payload, endpoint, endpoint_and_peer, frame, opposite, pair, parse,
-    pattern, poll_now, unhung,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, Wire, close_payload, endpoint, endpoint_and_peer, frame, opposite,
+    pair, parse, pattern, poll_now, unhung,
 };
 use sockeye::{
     CloseCode, CloseFrame, Config, Error, Role,
@@ -129,6 +129,18 @@ async fn close_waits_for_the_peer_and_discards_what_still_comes() {
         assert_eq!(ws.recv().await.unwrap(), None);
         assert_eq!(peer.recv().await, None, "§5.5.1: nothing follows our Close, not even a Pong");
     }
+}
+
+#[tokio::test]
+async fn reader_behind_a_cancelled_close_gets_no_part_of_a_discarded_message() {
+    let wire = Wire::new();
+    let mut server = endpoint(wire.clone(), Role::Server);
+    wire.push(&frame(Role::Client, TEXT & !FIN, b"discarded"));
+    assert!(poll_now(pin!(server.close(CloseCode::NORMAL, ""))).is_pending());
+    wire.push(&frame(Role::Client, CONTINUATION, b"the rest of it"));
+    wire.push(&frame(Role::Client, BINARY, b"next"));
+    let mut reader = server.recv_reader().await.unwrap().unwrap();
+    assert_eq!(reader.next().await.unwrap().as_deref(), Some(&b"next"[..]));
 }
 
 #[tokio::test(start_paused = true)]

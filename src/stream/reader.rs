@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drop for MessageReader<'_, S> {
         if let Some(state) = &mut self.receiver.state
             && !self.complete
         {
-            state.skip_message();
+            state.half.skip_message();
         }
     }
 }

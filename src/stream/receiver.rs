@@ -37,8 +37,6 @@ pub(super) struct ReceiverState {
     /// Borrowed from the thread while there are bytes to take apart.
     pub(super) inbox: Option<Box<Inbox>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the rest of a message that was read in chunks is to be skipped.
-    skipping: bool,
     /// Whether the end has been told.
     told: bool,
 }
@@ -46,7 +44,7 @@ pub(super) struct ReceiverState {
 impl ReceiverState {
     pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
         let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
-        Self { half, inbox, timer: None, skipping: false, told: false }
+        Self { half, inbox, timer: None, told: false }
     }
 
     /// The next event; `None` once the connection has ended cleanly.
@@ -58,12 +56,7 @@ impl ReceiverState {
     ) -> Poll<Result<Option<Event>, Error>> {
         loop {
             if let Some(inbox) = &mut self.inbox {
-                let delivery = if self.skipping { Delivery::Chunks } else { delivery };
                 match self.half.receive(inbox, delivery) {
-                    Ok(Some(Event::Chunk(chunk))) if self.skipping => {
-                        self.skipping = !chunk.fin;
-                        continue;
-                    }
                     Ok(Some(event @ (Event::Message(_) | Event::Chunk(_)))) => return Poll::Ready(Ok(Some(event))),
                     Ok(Some(event)) => {
                         let mut core = shared.lock();
@@ -151,10 +144,6 @@ impl ReceiverState {
         if let Some(inbox) = self.inbox.take_if(|inbox| inbox.is_empty()) {
             buffers::give_inbox(inbox);
         }
-    }
-
-    pub(super) const fn skip_message(&mut self) {
-        self.skipping = true;
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Error,
     proto::{
         Utf8Bytes,
-        connection::{Compress, Delivery, End, Event, Kind, Message},
+        connection::{Compress, Delivery, End, Kind, Message},
         frame::{CloseCode, CloseFrame},
     },
 };
@@ -268,9 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Answers Pings and Closes in place of a receiver that was dropped.
     pub(super) fn drive_parked(&self, cx: &mut Context<'_>) {
         let Some(mut state) = self.shared.lock().parked.take() else { return };
-        while let Poll::Ready(Ok(Some(event))) = state.poll_event(cx, &self.shared, Delivery::Chunks) {
-            drop::<Event>(event);
-        }
+        while let Poll::Ready(Ok(Some(_control))) = state.poll_event(cx, &self.shared, Delivery::Discard) {}
         let mut core = self.shared.lock();
         if !core.is_over() {
             core.parked = Some(state);

@@ -288,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while ready!(self.receiver.poll_event(cx, Delivery::Chunks))?.is_some() {}
+        while ready!(self.receiver.poll_event(cx, Delivery::Discard))?.is_some() {}
         Poll::Ready(Ok(()))
     }
 }

@@ -18,18 +18,20 @@ const BLOCK: usize = 4096;
 pub(super) struct Assembly {
     pub(super) kind: Kind,
     compressed: bool,
-    /// Whether some of it was handed over in chunks: then the rest is too, as it is no message by itself.
-    pub(super) chunked: bool,
+    /// What has become of its beginning: the rest is no message by itself.
+    floor: Delivery,
     bytes: Vec<u8>,
     utf8: Utf8Validator,
 }
 
 /// How far an assembly got with what it was given.
-pub(super) enum Assembled {
-    /// It took so many bytes of the payload and wants more.
-    Taken(usize),
-    /// It took so many bytes of the payload, and has this to hand over first.
-    Event(usize, Event),
+pub(super) struct Assembled {
+    /// How many bytes of the payload it took.
+    pub(super) taken: usize,
+    /// What it has to hand over before it takes more.
+    pub(super) event: Option<Event>,
+    /// Whether the message is complete.
+    pub(super) complete: bool,
 }
 
 /// A stretch of a frame's payload as it lies in the inbox.
@@ -50,7 +52,7 @@ impl Stretch<'_> {
 
 impl Assembly {
     pub(super) const fn new(kind: Kind, compressed: bool) -> Self {
-        Self { kind, compressed, chunked: false, bytes: Vec::new(), utf8: Utf8Validator::new() }
+        Self { kind, compressed, floor: Delivery::Whole, bytes: Vec::new(), utf8: Utf8Validator::new() }
     }
 
     /// Refuses a frame that would make the message too big, before a byte of its payload is kept.
@@ -60,6 +62,16 @@ impl Assembly {
             return Err(ProtocolError::MessageTooBig { limit });
         }
         Ok(())
+    }
+
+    /// How the rest is to be handed over.
+    pub(super) fn delivery(&self, asked: Delivery) -> Delivery {
+        asked.max(self.floor)
+    }
+
+    /// Discards the rest.
+    pub(super) const fn skip(&mut self) {
+        self.floor = Delivery::Discard;
     }
 
     /// Takes in a stretch of payload.
@@ -88,15 +100,21 @@ impl Assembly {
         if fin {
             std::mem::take(&mut self.utf8).finish()?;
         }
-        Ok(match delivery {
-            Delivery::Whole if fin => Assembled::Event(taken, Event::Message(self.message())),
+        let event = match delivery {
+            Delivery::Whole if fin => Some(Event::Message(self.message())),
             Delivery::Chunks if fin || !self.bytes.is_empty() => {
-                self.chunked = true;
+                self.floor = Delivery::Chunks;
                 let bytes = Bytes::from(std::mem::take(&mut self.bytes));
-                Assembled::Event(taken, Event::Chunk(Chunk { kind: self.kind, bytes, fin }))
+                Some(Event::Chunk(Chunk { kind: self.kind, bytes, fin }))
             }
-            Delivery::Whole | Delivery::Chunks => Assembled::Taken(taken),
-        })
+            Delivery::Discard => {
+                self.skip();
+                self.bytes.clear();
+                None
+            }
+            Delivery::Whole | Delivery::Chunks => None,
+        };
+        Ok(Assembled { taken, event, complete: fin })
     }
 
     /// Inflates what fits; says how many bytes it took and whether that is all that the stretch makes.
@@ -110,7 +128,7 @@ impl Assembly {
         // One byte over the limit shows that it is broken.
         let room = match delivery {
             Delivery::Whole => limit.saturating_add(1),
-            Delivery::Chunks => MAX_CHUNK,
+            Delivery::Chunks | Delivery::Discard => MAX_CHUNK,
         };
         let mut taken = 0;
         let mut block = [0; BLOCK];

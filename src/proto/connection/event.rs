@@ -32,8 +32,11 @@ pub struct Chunk {
     pub fin: bool,
 }
 
-/// How messages are to be handed over. A message of which a chunk was handed over goes on in chunks to its end.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// How messages are to be handed over.
+///
+/// A message of which a chunk was handed over goes on in chunks to its end, and one of which anything was discarded is
+/// discarded to its end.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Delivery {
     /// As [`Event::Message`], once they are complete and if they keep to `max_message`.
     #[default]
@@ -41,4 +44,6 @@ pub enum Delivery {
     /// As [`Event::Chunk`]s of at most 64 KiB, as they come; the message itself may be of any length. Asked for in the
     /// middle of a message, the first chunk holds all that was gathered so far.
     Chunks,
+    /// Not at all: they are checked, and dropped as they come.
+    Discard,
 }

@@ -61,6 +61,14 @@ impl ReceiveHalf {
         self.inflater = None;
     }
 
+    /// Discards the rest of the message that is open.
+    #[cfg(feature = "stream")]
+    pub(crate) fn skip_message(&mut self) {
+        if let Some(assembly) = &mut self.assembly {
+            assembly.skip();
+        }
+    }
+
     /// Takes bytes out of the inbox up to the next event.
     ///
     /// `None` means that the inbox is empty. After an error it is done.
@@ -171,7 +179,7 @@ impl ReceiveHalf {
         delivery: Delivery,
     ) -> Result<Option<Event>, ProtocolError> {
         let here = header.payload_len <= inbox.as_bytes().len() as u64;
-        let in_parts = header.opcode.is_data() && delivery == Delivery::Chunks;
+        let in_parts = header.opcode.is_data() && delivery != Delivery::Whole;
         if !here || !header.fin || header.rsv1 || in_parts || header.payload_len > self.max_message as u64 {
             return Ok(None);
         }
@@ -204,10 +212,10 @@ impl ReceiveHalf {
         if let Some(kind) = kind {
             self.assembly = Some(Box::new(Assembly::new(kind, rsv1)));
         }
-        if let (Some(assembly), Delivery::Whole) = (&self.assembly, delivery)
-            && !assembly.chunked
+        if let Some(assembly) = &self.assembly
+            && assembly.delivery(delivery) == Delivery::Whole
         {
-            // What is read in chunks is not held, so it may be of any length.
+            // What is not held may be of any length.
             assembly.admit(payload_len, self.max_message)?;
         }
         self.phase = Phase::Data(frame);
@@ -219,10 +227,10 @@ impl ReceiveHalf {
         let (Phase::Data(frame), Some(assembly)) = (&mut self.phase, &mut self.assembly) else {
             unreachable!("a data frame belongs to a message that is open");
         };
-        let delivery = if assembly.chunked { Delivery::Chunks } else { delivery };
+        let delivery = assembly.delivery(delivery);
         let waiting = match (delivery, inbox.as_bytes()) {
-            (Delivery::Chunks, waiting) => &waiting[..waiting.len().min(MAX_CHUNK)],
             (Delivery::Whole, waiting) => waiting,
+            (Delivery::Chunks | Delivery::Discard, waiting) => &waiting[..waiting.len().min(MAX_CHUNK)],
         };
         let here = frame.remaining.min(waiting.len() as u64);
         if here == 0 && frame.remaining > 0 {
@@ -234,19 +242,11 @@ impl ReceiveHalf {
             behind: frame.remaining - here,
             fin: frame.fin,
         };
-        let assembled = assembly.take(&stretch, self.inflater.as_mut(), delivery, self.max_message)?;
-        let (taken, event) = match assembled {
-            Assembled::Taken(taken) => (taken, None),
-            Assembled::Event(taken, event) => (taken, Some(event)),
-        };
+        let Assembled { taken, event, complete } =
+            assembly.take(&stretch, self.inflater.as_mut(), delivery, self.max_message)?;
         inbox.advance(taken);
         frame.remaining -= taken as u64;
         frame.key = frame.key.map(|key| key.at_offset(taken as u64));
-        let complete = match &event {
-            Some(Event::Message(_)) => true,
-            Some(Event::Chunk(chunk)) => chunk.fin,
-            _ => false,
-        };
         if complete {
             self.assembly = None;
         }
