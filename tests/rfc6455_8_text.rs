@@ -181,7 +181,7 @@ fn fails_at_the_offending_byte_in_chunks(role: Role) {
 }
 
 fn takes_any_bytes_as_binary(role: Role) {
-    for delivery in [Delivery::Whole, Delivery::Chunks] {
+    for delivery in [Delivery::Whole, Delivery::Chunks, Delivery::Discard] {
         let mut us = Scenario::open(role);
         us.delivery = delivery;
         for (invalid, _) in INVALID {
@@ -189,6 +189,7 @@ fn takes_any_bytes_as_binary(role: Role) {
             match delivery {
                 Delivery::Whole => assert_eq!(events, [binary(invalid)]),
                 Delivery::Chunks => assert_eq!(joined(&events), (invalid.to_vec(), 1)),
+                Delivery::Discard => assert_eq!(events, []),
             }
         }
         assert_eq!(us.failure(), None);
