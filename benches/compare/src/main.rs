@@ -21,10 +21,11 @@ use compare::{
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-const USAGE: &str = "usage: benches/compare/run [--quick] [--record FILE.md] [CASES…]
+const USAGE: &str = "usage: benches/compare/run [--quick] [--peers NAMES] [--record FILE.md] [CASES…]
 
 Measures sockeye beside its peers: the CPU time of the server for each message, as a ratio to a raw TCP echo.
 CASES are names, or the beginnings of names, of what is listed below; without them all are run.
+--peers leaves out those whose names do not begin with one of NAMES, which commas separate; raw always stays.
 --record writes the tables to FILE.md, and the chart beside it, to FILE.svg.
 ";
 
@@ -40,6 +41,7 @@ const QUICK: Pace = Pace { rounds: 3, warm_up: Duration::from_millis(15), time: 
 
 struct Options {
     quick: bool,
+    peers: Option<String>,
     record: Option<PathBuf>,
     cases: Vec<&'static Case>,
 }
@@ -58,8 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let load_average = report::load_average();
     let pace = if options.quick { QUICK } else { FULL };
-    let mut bench =
-        Bench { pace, two_cores, servers: HashMap::new(), progress: progress(&options.cases, options.quick) };
+    let progress = progress(&options);
+    let mut bench = Bench { pace, two_cores, servers: HashMap::new(), peers: options.peers.clone(), progress };
     let outcomes: Vec<_> = options.cases.iter().map(|case| bench.run(case)).collect();
     bench.progress.finish_and_clear();
     let command = ["benches/compare/run".into()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>();
@@ -74,11 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What the command line asks for; `None` for help.
 fn options() -> Result<Option<Options>, String> {
-    let mut options = Options { quick: false, record: None, cases: vec![] };
+    let mut options = Options { quick: false, peers: None, record: None, cases: vec![] };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => options.quick = true,
+            "--peers" => options.peers = Some(args.next().ok_or("--peers needs names")?),
             "--record" => options.record = Some(args.next().ok_or("--record needs a file")?.into()),
             "--help" | "-h" => return Ok(None),
             name => {
@@ -96,9 +99,10 @@ fn options() -> Result<Option<Options>, String> {
     Ok(Some(options))
 }
 
-fn progress(cases: &[&Case], quick: bool) -> ProgressBar {
-    let rounds = if quick { QUICK.rounds } else { FULL.rounds };
-    let steps: usize = cases.iter().map(|case| peers_of(case).len() * rounds_of(case, rounds)).sum();
+fn progress(options: &Options) -> ProgressBar {
+    let rounds = if options.quick { QUICK.rounds } else { FULL.rounds };
+    let peers = options.peers.as_deref();
+    let steps: usize = options.cases.iter().map(|case| peers_of(case, peers).count() * rounds_of(case, rounds)).sum();
     let style = ProgressStyle::with_template("{bar:30} {percent:>3} % {eta:>5} left  {msg}").expect("it is right");
     // Without a terminal, indicatif shows nothing.
     if !io::stderr().is_terminal() {
@@ -107,13 +111,16 @@ fn progress(cases: &[&Case], quick: bool) -> ProgressBar {
     ProgressBar::new(steps as u64).with_style(style)
 }
 
-fn peers_of(case: &Case) -> &'static [&'static str] {
-    match case.what {
+/// Those that a case measures, the floor first.
+fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static str> {
+    let peers = match case.what {
         What::Echo(_, Dialect::Deflate { .. }) => peers::DEFLATING,
         What::Echo(..) => peers::SERVERS,
         What::Handshakes | What::Idle(_) => peers::CONNECTIONS,
         What::Sends(_) => peers::CLIENTS,
-    }
+    };
+    let wanted = move |peer: &str| only.is_none_or(|names| names.split(',').any(|name| peer.starts_with(name)));
+    peers.iter().copied().filter(move |&peer| peer == peers::FLOOR || wanted(peer))
 }
 
 /// Memory does not vary, and a server that has had many connections no longer shows what they take.
@@ -126,13 +133,15 @@ struct Bench {
     two_cores: bool,
     /// Those that have been started, by name and by whether they compress.
     servers: HashMap<(&'static str, bool), Server>,
+    /// The beginnings of the names of those that are measured; without it all are.
+    peers: Option<String>,
     progress: ProgressBar,
 }
 
 impl Bench {
     /// Measures all peers in turn, over and over.
     fn run(&mut self, case: &'static Case) -> Outcome {
-        let mut series: Vec<_> = peers_of(case).iter().map(|&peer| Series { peer, samples: Ok(vec![]) }).collect();
+        let mut series: Vec<_> = peers_of(case, self.peers.as_deref()).map(|peer| Series { peer, samples: Ok(vec![]) }).collect();
         for _ in 0..rounds_of(case, self.pace.rounds) {
             for one in &mut series {
                 self.progress.set_message(format!("{} {}", case.name, one.peer));
