@@ -1,0 +1,170 @@
+//! What one echoed message costs in instructions and system calls, which do not depend on how fast or busy the machine
+//! is: the release build of `examples/echo_server`, under valgrind and strace.
+//!
+//! `cargo test --test per_message -- --ignored --nocapture`
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// What a load costs the server in all.
+type Cost = fn(&Load) -> u64;
+
+/// Echoes of binary messages over one connection.
+#[derive(Clone, Copy)]
+struct Load {
+    /// How many messages are sent at once, whose replies are then waited for.
+    in_flight: usize,
+    payload: usize,
+    rounds: usize,
+}
+
+impl Load {
+    /// What a round costs, without what the start, the handshake and the end cost.
+    fn cost_of_round(self, cost: Cost) -> f64 {
+        const MORE: usize = 500;
+        let (few, many) = (Self { rounds: 200, ..self }, Self { rounds: 200 + MORE, ..self });
+        cost(&many).saturating_sub(cost(&few)) as f64 / MORE as f64
+    }
+
+    fn run(&self, address: &str) {
+        let mut io = TcpStream::connect(address).unwrap();
+        io.set_nodelay(true).unwrap();
+        io.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        io.write_all(REQUEST.as_bytes()).unwrap();
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            io.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let payload: Vec<u8> = (0..self.payload).map(|at| at as u8).collect();
+        let (request, reply) = (frame(&payload, Some([1, 2, 3, 4])), frame(&payload, None));
+        let (requests, replies) = (request.repeat(self.in_flight), reply.repeat(self.in_flight));
+        let mut got = vec![0; replies.len()];
+        for _ in 0..self.rounds {
+            io.write_all(&requests).unwrap();
+            io.read_exact(&mut got).unwrap();
+            assert!(got == replies, "the echo is not what was sent");
+        }
+    }
+}
+
+fn frame(payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
+    let mask_bit = if key.is_some() { 0x80 } else { 0 };
+    let mut frame = vec![0x82];
+    match payload.len() {
+        len @ ..126 => frame.push(mask_bit | len as u8),
+        len => {
+            frame.push(mask_bit | 126);
+            frame.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&key.unwrap_or_default()[..if key.is_some() { 4 } else { 0 }]);
+    let key = key.unwrap_or_default();
+    frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// The echo server under a tool.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(tool: &[&str]) -> Self {
+        let mut child = Command::new(tool[0])
+            .args(&tool[1..])
+            .arg(echo_server())
+            .args(["--listen", "127.0.0.1:0", "--threads", "1", "--no-deflate"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", tool[0]));
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ws://").expect("the server says where it listens");
+        Self { child, address: address.to_owned() }
+    }
+
+    /// Ends it as a tired user would, so that the tool can still say what it saw.
+    fn stop(mut self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap();
+    }
+}
+
+/// The release build of the example.
+fn echo_server() -> PathBuf {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let args = ["build", "--quiet", "--release", "--example", "echo_server", "--manifest-path", manifest];
+    assert!(Command::new(env!("CARGO")).args(args).status().unwrap().success());
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/target").into(), PathBuf::from);
+    target.join("release/examples/echo_server")
+}
+
+/// What a tool wrote about a run.
+fn report(tool: &[&str], option: &str, load: &Load) -> String {
+    let file = env::temp_dir().join(format!("per-message-{}-{}", tool[0], std::process::id()));
+    let option = format!("{option}{}", file.display());
+    let server = Server::start(&[tool, &[&option]].concat());
+    load.run(&server.address);
+    server.stop();
+    // A tracer that has detached itself may still be writing.
+    for _ in 0..100 {
+        let report = fs::read_to_string(&file).unwrap_or_default();
+        if report.contains("total") {
+            fs::remove_file(&file).unwrap();
+            return report;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{} left no report", tool[0]);
+}
+
+fn instructions(load: &Load) -> u64 {
+    let report = report(&["valgrind", "--tool=callgrind"], "--callgrind-out-file=", load);
+    let totals = report.lines().find_map(|line| line.strip_prefix("totals: ")).expect("callgrind says the total");
+    totals.trim().parse().unwrap()
+}
+
+fn system_calls(load: &Load) -> u64 {
+    let report = report(&["strace", "-D", "-f", "-c"], "--output=", load);
+    let total = report.lines().find(|line| line.ends_with("total")).expect("strace says the total");
+    // % time, seconds, µs a call, calls, errors, "total"
+    total.split_whitespace().nth(3).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs valgrind"]
+fn instructions_per_message() {
+    for (in_flight, payload, most) in [(64, 20, 450.0), (1, 20, 4000.0), (64, 1000, 700.0)] {
+        let load = Load { in_flight, payload, rounds: 0 };
+        let each = load.cost_of_round(instructions) / in_flight as f64;
+        println!("{in_flight} in flight of {payload} B: {each:.0} instructions a message");
+        assert!(each <= most, "{each:.0} instructions a message, {most} at most");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn system_calls_per_read() {
+    for (in_flight, payload) in [(64, 20), (1, 20), (16, 1000)] {
+        let load = Load { in_flight, payload, rounds: 0 };
+        let each = load.cost_of_round(system_calls);
+        println!("{in_flight} in flight of {payload} B: {each:.2} system calls for all of them");
+        // Wait, read, write; and a few more where the reader was faster than the load.
+        assert!(each <= 3.5, "{each:.2} system calls");
+    }
+}
