@@ -101,7 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     /// # Cancel safety
     ///
     /// Not cancel safe: the transport is dropped with it.
-    pub async fn accept(mut self, accept: Accept) -> Result<WebSocket<S>, Error> {
+    pub async fn accept(self, accept: Accept) -> Result<WebSocket<S>, Error> {
+        Ok(self.open(accept).await?.0)
+    }
+
+    /// Accepts it, and gives the request back as well.
+    pub(super) async fn open(mut self, accept: Accept) -> Result<(WebSocket<S>, Request), Error> {
         let (response, agreed) = match self.request.accept(&accept) {
             Ok(accepted) => accepted,
             Err(AcceptError::Refusal(refusal)) => return Err(refuse(&mut self.io, refusal, self.deadline).await),
@@ -123,7 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
         if !self.behind.is_empty() {
             inbox.extend(&self.behind);
         }
-        Ok(WebSocket::new(self.io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref()))
+        let ws = WebSocket::new(self.io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref());
+        Ok((ws, self.request))
     }
 
     /// Answers with a response of the caller's, and ends the transport. What is behind the request is never parsed.

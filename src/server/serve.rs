@@ -7,7 +7,7 @@ use tokio::{
 
 use super::{
     Options,
-    request::{Incoming, receive_request},
+    request::receive_request,
     tracker::{Place, Tracker},
 };
 use crate::{
@@ -248,20 +248,21 @@ impl<H> Site<H> {
     /// Opens the WebSocket; `None` if the request was answered otherwise.
     async fn handshake(&self, tcp: TcpStream) -> Result<Option<(WebSocket, Request)>, Error> {
         let incoming = receive_request(tcp, &self.options).await?;
-        let request = incoming.request().clone();
+        let request = incoming.request();
         if let Some(fallback) = &self.fallback
             && !request.is_upgrade()
         {
-            incoming.reject(&fallback(&request)).await?;
+            let response = fallback(request);
+            incoming.reject(&response).await?;
             return Ok(None);
         }
         let accept = match &self.judge {
             // What is no proper upgrade is refused for that, before the judge sees it.
-            Some(judge) if request.check_upgrade().is_ok() => judge(&request),
+            Some(judge) if request.check_upgrade().is_ok() => judge(request),
             _ => Ok(Accept { deflate: self.options.deflate.clone(), ..Accept::default() }),
         };
         match accept {
-            Ok(accept) => Ok(Some((Incoming::accept(incoming, accept).await?, request))),
+            Ok(accept) => incoming.open(accept).await.map(Some),
             Err(response) => {
                 incoming.reject(&response).await?;
                 Ok(None)

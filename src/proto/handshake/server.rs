@@ -74,8 +74,9 @@ impl Request {
     pub fn accept(&self, accept: &Accept) -> Result<(Bytes, Agreed), AcceptError> {
         let upgrade = self.upgrade()?;
         self.check_accept(accept)?;
-        let mut response =
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
+        let mut response = Vec::with_capacity(256);
+        response
+            .extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
         let mut line = |name: &str, value: &str| {
             for part in [name, ": ", value, "\r\n"] {
                 response.extend_from_slice(part.as_bytes());

@@ -93,8 +93,12 @@ impl HeadReader {
         if self.at == At::End {
             return Ok((0, None));
         }
-        let mut kept_from = 0;
-        for (index, &byte) in input.iter().enumerate() {
+        let (mut kept_from, mut index) = (0, 0);
+        loop {
+            if self.at == At::HeaderLine {
+                index += self.pass_over(&input[index..]);
+            }
+            let Some(&byte) = input.get(index) else { break };
             let next = match self.judge(byte) {
                 Ok(next) => next,
                 Err(error) => {
@@ -111,6 +115,7 @@ impl HeadReader {
                 self.head.extend_from_slice(&input[kept_from..=index]);
                 return Ok((index + 1, Some(self.head.split().freeze())));
             }
+            index += 1;
         }
         if !matches!(self.at, At::Front | At::FrontCr) {
             self.head.extend_from_slice(&input[kept_from..]);
@@ -121,6 +126,15 @@ impl HeadReader {
     /// How many bytes of a head have come.
     pub fn received(&self) -> usize {
         self.taken
+    }
+
+    /// Takes the bytes that only go on with a header line; says how many.
+    fn pass_over(&mut self, rest: &[u8]) -> usize {
+        let room = self.limits.max_head.saturating_sub(self.taken);
+        let rest = &rest[..rest.len().min(room)];
+        let len = rest.iter().position(|&byte| !grammar::is_field_byte(byte)).unwrap_or(rest.len());
+        self.taken += len;
+        len
     }
 
     /// Judges the next byte and says what it leads to.
@@ -263,11 +277,10 @@ fn line_count(head: &[u8]) -> usize {
     head.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// Keeps the fields as parts of `head`, without a copy.
 fn headers(head: &Bytes, fields: &[httparse::Header<'_>]) -> Headers {
-    let mut headers = Headers::with_capacity(fields.len());
+    let mut headers = Headers::with_capacity(fields.len(), head.len());
     for field in fields {
-        headers.push_checked(head.slice_ref(field.name.as_bytes()), head.slice_ref(field.value));
+        headers.push_checked(field.name.as_bytes(), field.value);
     }
     headers
 }

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::{InvalidHeader, grammar};
 
 /// Header fields in the order in which they came or will be sent (RFC 9110 §5).
@@ -19,13 +17,23 @@ use super::{InvalidHeader, grammar};
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers {
-    fields: Vec<(Bytes, Bytes)>,
+    /// All names and values, one behind the other, so that a head takes two allocations and not two for each line.
+    text: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+/// Where a field's name and, behind it, its value stand in the text.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Field {
+    start: usize,
+    value: usize,
+    end: usize,
 }
 
 impl Headers {
     /// Starts without any.
     pub const fn new() -> Self {
-        Self { fields: Vec::new() }
+        Self { text: Vec::new(), fields: Vec::new() }
     }
 
     /// Appends a field; others of the same name stay.
@@ -45,7 +53,7 @@ impl Headers {
         if value.trim_ascii().len() != value.len() {
             return Err(InvalidHeader::Padded { name: name.into() });
         }
-        self.push_checked(Bytes::copy_from_slice(name.as_bytes()), Bytes::copy_from_slice(value));
+        self.push_checked(name.as_bytes(), value);
         Ok(())
     }
 
@@ -61,10 +69,7 @@ impl Headers {
 
     /// The values of all fields of this name.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.fields
-            .iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| &**value)
+        self.pairs().filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// Whether there is a field of this name.
@@ -83,15 +88,16 @@ impl Headers {
     /// ```
     pub fn contains_token(&self, name: &str, token: &str) -> bool {
         self.get_all(name).any(|value| {
-            grammar::tokens(value).map_while(Result::ok).any(|element| element.eq_ignore_ascii_case(token))
+            // Most lists have one element.
+            value.eq_ignore_ascii_case(token.as_bytes())
+                || grammar::tokens(value).map_while(Result::ok).any(|element| element.eq_ignore_ascii_case(token))
         })
     }
 
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|(name, value)| {
-            (std::str::from_utf8(name).expect("a name is a token, and a token is ASCII"), &**value)
-        })
+        self.pairs()
+            .map(|(name, value)| (std::str::from_utf8(name).expect("a name is a token, and a token is ASCII"), value))
     }
 
     /// How many fields there are; each line counts.
@@ -104,22 +110,31 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    pub(super) fn with_capacity(len: usize) -> Self {
-        Self { fields: Vec::with_capacity(len) }
+    /// Starts with room for so many fields with so much text in all.
+    pub(super) fn with_capacity(fields: usize, text: usize) -> Self {
+        Self { text: Vec::with_capacity(text), fields: Vec::with_capacity(fields) }
     }
 
     /// Appends what a parser has already checked.
-    pub(super) fn push_checked(&mut self, name: Bytes, value: Bytes) {
-        self.fields.push((name, value));
+    pub(super) fn push_checked(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(value);
+        self.fields.push(Field { start, value: start + name.len(), end: self.text.len() });
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let text = &self.text;
+        self.fields.iter().map(move |field| (&text[field.start..field.value], &text[field.value..field.end]))
     }
 
     /// Appends the fields as they go over the wire, each with its line end, but for those named in `left_out`.
     pub(crate) fn encode_without(&self, left_out: &[&str], out: &mut Vec<u8>) {
-        for (name, value) in &self.fields {
+        for (name, value) in self.pairs() {
             if left_out.iter().any(|left_out| name.eq_ignore_ascii_case(left_out.as_bytes())) {
                 continue;
             }
-            for part in [&**name, b": ", &**value, b"\r\n"] {
+            for part in [name, b": ", value, b"\r\n"] {
                 out.extend_from_slice(part);
             }
         }
