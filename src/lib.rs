@@ -8,7 +8,7 @@ pub mod proto;
 
 pub use proto::{
     Utf8Bytes,
-    connection::{Compress, Config, Keepalive, Kind, Message, Role},
+    connection::{Compress, Config, Keepalive, Kind, Message, PreparedMessage, Role},
     extension::deflate::DeflateConfig,
     frame::{CloseCode, CloseFrame},
 };

@@ -37,7 +37,7 @@ impl Utf8Bytes {
     #[inline]
     pub fn as_str(&self) -> &str {
         // SAFETY: every way to make a `Utf8Bytes` either starts from a `str`, checks the bytes, or is
-        // `from_validated`, whose callers in this crate have run them through `Utf8Validator`; `Bytes` never changes
+        // `from_validated`, whose callers in this crate have checked them; `Bytes` never changes
         // under us. Debug builds check again.
         debug_assert!(std::str::from_utf8(&self.0).is_ok());
         unsafe { std::str::from_utf8_unchecked(&self.0) }
@@ -53,7 +53,7 @@ impl Utf8Bytes {
         &self.0
     }
 
-    /// Takes bytes that a [`Utf8Validator`](super::frame::Utf8Validator) has accepted from beginning to end.
+    /// Takes bytes that were checked from beginning to end.
     #[inline]
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(std::str::from_utf8(&bytes).is_ok());

@@ -36,7 +36,7 @@ pub(super) struct Assembled {
 
 /// A stretch of a frame's payload as it lies in the inbox.
 pub(super) struct Stretch<'a> {
-    pub(super) payload: &'a [u8],
+    pub(super) payload: &'a mut [u8],
     pub(super) key: Option<MaskingKey>,
     /// How many bytes of the frame follow behind it.
     pub(super) behind: u64,
@@ -77,7 +77,7 @@ impl Assembly {
     /// Takes in a stretch of payload.
     pub(super) fn take(
         &mut self,
-        stretch: &Stretch<'_>,
+        stretch: &mut Stretch<'_>,
         inflater: Option<&mut Inflater>,
         delivery: Delivery,
         limit: usize,
@@ -120,7 +120,7 @@ impl Assembly {
     /// Inflates what fits; says how many bytes it took and whether that is all that the stretch makes.
     fn inflate(
         &mut self,
-        stretch: &Stretch<'_>,
+        stretch: &mut Stretch<'_>,
         inflater: &mut Inflater,
         delivery: Delivery,
         limit: usize,
@@ -130,19 +130,17 @@ impl Assembly {
             Delivery::Whole => limit.saturating_add(1),
             Delivery::Chunks | Delivery::Discard => MAX_CHUNK,
         };
-        let mut taken = 0;
-        let mut block = [0; BLOCK];
-        let mut inflated = Inflated::All;
-        while taken < stretch.payload.len() && inflated == Inflated::All {
-            let rest = &stretch.payload[taken..];
-            let block = &mut block[..rest.len().min(BLOCK)];
-            block.copy_from_slice(&rest[..block.len()]);
-            if let Some(key) = stretch.key {
-                apply_mask(block, key.at_offset(taken as u64));
-            }
-            let (count, far) = inflater.inflate(block, &mut self.bytes, room)?;
-            taken += count;
-            inflated = far;
+        if let Some(key) = stretch.key {
+            apply_mask(stretch.payload, key);
+        }
+        let (taken, mut inflated) = if stretch.payload.is_empty() {
+            (0, Inflated::All)
+        } else {
+            inflater.inflate(stretch.payload, &mut self.bytes, room)?
+        };
+        if let Some(key) = stretch.key {
+            // What is not taken comes again, as it was.
+            apply_mask(&mut stretch.payload[taken..], key.at_offset(taken as u64));
         }
         if inflated == Inflated::All && stretch.ends_message() {
             inflated = inflater.finish(&mut self.bytes, room)?;
@@ -163,6 +161,31 @@ impl Assembly {
         }
     }
 
+    /// Where so many bytes more may be put, and how many of them; `None` if they have to be inflated.
+    #[cfg(feature = "stream")]
+    pub(super) fn direct(&mut self, remaining: u64) -> Option<(&mut Vec<u8>, usize)> {
+        // As much again as has arrived, and not by what a header announces.
+        let room = self.bytes.len().min(usize::try_from(remaining).unwrap_or(usize::MAX));
+        if self.compressed || room == 0 {
+            return None;
+        }
+        if self.bytes.capacity() == self.bytes.len() {
+            self.bytes.reserve_exact(room);
+        }
+        let room = room.min(self.bytes.capacity() - self.bytes.len());
+        Some((&mut self.bytes, room))
+    }
+
+    /// Takes in the last `len` bytes that were put there.
+    #[cfg(feature = "stream")]
+    pub(super) fn received_directly(&mut self, len: usize, key: Option<MaskingKey>) -> Result<(), ProtocolError> {
+        let from = self.bytes.len() - len;
+        if let Some(key) = key {
+            apply_mask(&mut self.bytes[from..], key);
+        }
+        if self.kind == Kind::Text { self.utf8.push(&self.bytes[from..]) } else { Ok(()) }
+    }
+
     fn message(&mut self) -> Message {
         let bytes = Bytes::from(std::mem::take(&mut self.bytes));
         match self.kind {
@@ -179,6 +202,7 @@ pub(super) fn append_masked(out: &mut Vec<u8>, payload: &[u8], key: Option<Maski
         out.extend_from_slice(payload);
         return;
     };
+    out.reserve(payload.len());
     for block in payload.chunks(BLOCK) {
         let from = out.len();
         out.extend_from_slice(block);

@@ -3,7 +3,10 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use super::assemble::append_masked;
-use crate::proto::frame::MaskingKey;
+use crate::proto::{
+    Utf8Bytes,
+    frame::{MaskingKey, copy_masked, is_utf8},
+};
 
 /// Payloads up to this length are cut from the shared chunk.
 const SMALL: usize = 1024;
@@ -57,6 +60,11 @@ impl Inbox {
         &self.buffer[self.start..self.end]
     }
 
+    #[inline]
+    pub(crate) fn as_mut_bytes(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.end]
+    }
+
     /// Whether no byte waits.
     #[inline]
     pub const fn is_empty(&self) -> bool {
@@ -108,28 +116,48 @@ impl Inbox {
         debug_assert!(self.start <= self.end);
     }
 
-    /// Takes the first `len` bytes out as a message's payload.
+    /// Takes `skip` bytes out, and `len` bytes behind them as a message's payload.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, skip: usize, len: usize, key: Option<MaskingKey>) -> Bytes {
+        let payload = self.copy(skip, len, key);
+        self.advance(skip + len);
+        payload
+    }
+
+    /// As [`take`](Self::take), for text: leaves everything where it is if that is not UTF-8.
     #[inline]
-    pub(crate) fn take(&mut self, len: usize, key: Option<MaskingKey>) -> Bytes {
-        let payload = &self.buffer[self.start..self.end][..len];
-        self.start += len;
-        if len == 0 {
-            return Bytes::new();
-        }
+    pub(crate) fn take_text(&mut self, skip: usize, len: usize, key: Option<MaskingKey>) -> Option<Utf8Bytes> {
+        let text = self.copy(skip, len, key);
+        is_utf8(&text).then(|| {
+            self.advance(skip + len);
+            Utf8Bytes::from_validated(text)
+        })
+    }
+
+    /// Copies `len` bytes behind the first `skip`, unmasked.
+    #[inline(always)]
+    fn copy(&mut self, skip: usize, len: usize, key: Option<MaskingKey>) -> Bytes {
+        let payload = &self.buffer[self.start..self.end][skip..skip + len];
         if len > SMALL {
             let mut own = Vec::with_capacity(len);
             append_masked(&mut own, payload, key);
             return Bytes::from(own);
         }
-        if self.chunk.capacity() < len {
+        if len == 0 {
+            return Bytes::new();
+        }
+        if self.chunk.len() < len {
             // Gets the same memory back if all messages that were cut from it are gone.
+            self.chunk.clear();
             self.chunk.reserve(CHUNK);
+            self.chunk.resize(CHUNK, 0);
         }
-        self.chunk.extend_from_slice(payload);
-        if let Some(key) = key {
-            crate::proto::frame::apply_mask(&mut self.chunk, key);
+        let mut own = self.chunk.split_to(len);
+        match key {
+            Some(key) => copy_masked(&mut own, payload, key),
+            None => own.copy_from_slice(payload),
         }
-        self.chunk.split().freeze()
+        own.freeze()
     }
 }
 

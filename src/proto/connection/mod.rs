@@ -16,6 +16,7 @@ mod inbox;
 mod keepalive;
 mod message;
 mod output;
+mod prepared;
 mod receive;
 mod send;
 mod state;
@@ -29,13 +30,14 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(feature = "stream")]
-pub(crate) use self::{config::later, event::MAX_CHUNK};
+pub(crate) use self::{config::later, event::MAX_CHUNK, output::SHARE_FROM};
 pub use self::{
     config::{Compress, Config, DeflateSettings, Keepalive, Role},
     error::SendError,
     event::{Chunk, Delivery, Event},
     inbox::Inbox,
     message::{Kind, Message},
+    prepared::PreparedMessage,
     send::MaskingKeys,
     state::{End, Initiator, Timeout},
 };
@@ -149,6 +151,15 @@ impl Connection {
     /// As for [`send`](Self::send).
     pub fn send_with(&mut self, message: &Message, compress: Compress) -> Result<(), SendError> {
         self.send.send(message, compress)
+    }
+
+    /// Queues a message that others send as well.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        self.send.send_prepared(message)
     }
 
     /// Begins a message that is sent in parts (RFC 6455 §5.4). Control frames may go between, messages may not.

@@ -8,9 +8,8 @@ use super::{
     message::{Kind, Message},
 };
 use crate::proto::{
-    Utf8Bytes,
     extension::deflate::Inflater,
-    frame::{CloseFrame, Header, MAX_HEADER_LEN, MaskingKey, Opcode, Parsed, ProtocolError},
+    frame::{CloseFrame, Header, MAX_HEADER_LEN, MaskingKey, Opcode, Parsed, ProtocolError, WholeMessage},
 };
 
 /// The receiving half of a connection: bytes in, events or a fault out.
@@ -47,6 +46,10 @@ struct Frame {
     remaining: u64,
 }
 
+/// From how many bytes of a frame on they are read where they belong, without a copy.
+#[cfg(feature = "stream")]
+const DIRECT_FROM: u64 = 32 * 1024;
+
 const HEADER: Phase = Phase::Header { bytes: [0; MAX_HEADER_LEN], len: 0 };
 
 impl ReceiveHalf {
@@ -69,16 +72,72 @@ impl ReceiveHalf {
         }
     }
 
+    /// Whether there may be an event without any more bytes.
+    #[cfg(feature = "stream")]
+    pub(crate) const fn is_due(&self) -> bool {
+        matches!(self.phase, Phase::Data(Frame { remaining: 0, .. }))
+    }
+
+    /// Where the transport may put the rest of a large frame, and how much of it, while the inbox is empty.
+    #[cfg(feature = "stream")]
+    pub(crate) fn direct(&mut self, delivery: Delivery) -> Option<(&mut Vec<u8>, usize)> {
+        let (Phase::Data(frame), Some(assembly)) = (&self.phase, &mut self.assembly) else { return None };
+        if assembly.delivery(delivery) != Delivery::Whole || frame.remaining < DIRECT_FROM {
+            return None;
+        }
+        assembly.direct(frame.remaining)
+    }
+
+    /// Takes note of `len` bytes that the transport put where [`direct`](Self::direct) said.
+    #[cfg(feature = "stream")]
+    pub(crate) fn received_directly(&mut self, len: usize) -> Result<(), ProtocolError> {
+        let (Phase::Data(frame), Some(assembly)) = (&mut self.phase, &mut self.assembly) else {
+            unreachable!("it was asked where to put them");
+        };
+        let received = assembly.received_directly(len, frame.key);
+        frame.remaining -= len as u64;
+        frame.key = frame.key.map(|key| key.at_offset(len as u64));
+        if received.is_err() {
+            self.stop();
+        }
+        received
+    }
+
     /// Takes bytes out of the inbox up to the next event.
     ///
     /// `None` means that the inbox is empty. After an error it is done.
     pub(crate) fn receive(&mut self, inbox: &mut Inbox, delivery: Delivery) -> Result<Option<Event>, ProtocolError> {
+        if delivery == Delivery::Whole
+            && let Some(message) = self.whole_message(inbox)
+        {
+            return Ok(Some(Event::Message(message)));
+        }
         let received = self.advance(inbox, delivery);
         if matches!(received, Err(_) | Ok(Some(Event::Close(_)))) {
             self.stop();
             inbox.clear();
         }
         received
+    }
+
+    /// The short way for the usual case: an uncompressed message in one frame that is here as a whole.
+    ///
+    /// `None` says nothing about what is in the inbox: [`receive`](Self::receive) does.
+    #[inline(always)]
+    pub(crate) fn whole_message(&mut self, inbox: &mut Inbox) -> Option<Message> {
+        if self.assembly.is_some() || !matches!(self.phase, Phase::Header { len: 0, .. }) {
+            return None;
+        }
+        let found = WholeMessage::find(inbox.as_bytes(), self.role == Role::Server)?;
+        if found.payload_len > self.max_message {
+            return None;
+        }
+        let WholeMessage { is_text, masking_key, header_len, payload_len } = found;
+        if is_text {
+            inbox.take_text(header_len, payload_len, masking_key).map(Message::Text)
+        } else {
+            Some(Message::Binary(inbox.take(header_len, payload_len, masking_key)))
+        }
     }
 
     fn advance(&mut self, inbox: &mut Inbox, delivery: Delivery) -> Result<Option<Event>, ProtocolError> {
@@ -88,8 +147,9 @@ impl ReceiveHalf {
                     let whole = *len == 0;
                     let Some(header) = self.header(inbox)? else { return Ok(None) };
                     self.judge(&header)?;
-                    if whole && let Some(event) = self.whole_message(&header, inbox, delivery)? {
-                        return Ok(Some(event));
+                    if whole && header.opcode.is_control() && header.payload_len <= inbox.as_bytes().len() as u64 {
+                        let payload = inbox.take(0, header.payload_len as usize, header.masking_key);
+                        return control_event(header.opcode, payload).map(Some);
                     }
                     self.begin(&header, delivery)?;
                     None
@@ -170,33 +230,6 @@ impl ReceiveHalf {
         }
     }
 
-    /// The short way for the usual case: an uncompressed message in one frame that is here as a whole.
-    #[inline]
-    fn whole_message(
-        &self,
-        header: &Header,
-        inbox: &mut Inbox,
-        delivery: Delivery,
-    ) -> Result<Option<Event>, ProtocolError> {
-        let here = header.payload_len <= inbox.as_bytes().len() as u64;
-        let in_parts = header.opcode.is_data() && delivery != Delivery::Whole;
-        if !here || !header.fin || header.rsv1 || in_parts || header.payload_len > self.max_message as u64 {
-            return Ok(None);
-        }
-        let len = header.payload_len as usize;
-        Ok(Some(match header.opcode {
-            Opcode::Text => {
-                let text = Utf8Bytes::try_from(inbox.take(len, header.masking_key));
-                Event::Message(Message::Text(text.map_err(|_| ProtocolError::InvalidUtf8)?))
-            }
-            Opcode::Binary => Event::Message(Message::Binary(inbox.take(len, header.masking_key))),
-            Opcode::Continuation => return Ok(None),
-            control @ (Opcode::Close | Opcode::Ping | Opcode::Pong) => {
-                control_event(control, inbox.take(len, header.masking_key))?
-            }
-        }))
-    }
-
     fn begin(&mut self, header: &Header, delivery: Delivery) -> Result<(), ProtocolError> {
         let Header { fin, opcode, masking_key, payload_len, rsv1 } = *header;
         let frame = Frame { opcode, fin, key: masking_key, remaining: payload_len };
@@ -228,22 +261,20 @@ impl ReceiveHalf {
             unreachable!("a data frame belongs to a message that is open");
         };
         let delivery = assembly.delivery(delivery);
-        let waiting = match (delivery, inbox.as_bytes()) {
-            (Delivery::Whole, waiting) => waiting,
-            (Delivery::Chunks | Delivery::Discard, waiting) => &waiting[..waiting.len().min(MAX_CHUNK)],
-        };
-        let here = frame.remaining.min(waiting.len() as u64);
+        let most = if delivery == Delivery::Whole { usize::MAX } else { MAX_CHUNK };
+        let waiting = inbox.as_mut_bytes();
+        let here = frame.remaining.min(waiting.len().min(most) as u64);
         if here == 0 && frame.remaining > 0 {
             return Ok(Progress::Wanting);
         }
-        let stretch = Stretch {
-            payload: &waiting[..here as usize],
+        let mut stretch = Stretch {
+            payload: &mut waiting[..here as usize],
             key: frame.key,
             behind: frame.remaining - here,
             fin: frame.fin,
         };
         let Assembled { taken, event, complete } =
-            assembly.take(&stretch, self.inflater.as_mut(), delivery, self.max_message)?;
+            assembly.take(&mut stretch, self.inflater.as_mut(), delivery, self.max_message)?;
         inbox.advance(taken);
         frame.remaining -= taken as u64;
         frame.key = frame.key.map(|key| key.at_offset(taken as u64));

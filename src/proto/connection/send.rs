@@ -12,6 +12,7 @@ use super::{
     keepalive::{Due, Pulse},
     message::{Kind, Message},
     output::Output,
+    prepared::PreparedMessage,
     state::{Effect, End, Input, State, Timeout},
 };
 use crate::proto::{
@@ -110,6 +111,31 @@ impl SendHalf {
             self.send_compressed(opcode, payload);
         } else {
             self.frame(opcode, payload, true, false);
+        }
+        Ok(())
+    }
+
+    /// Queues a message that others send as well.
+    pub(crate) fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.open.is_some() {
+            return Err(SendError::MessageOpen);
+        }
+        let (opcode, payload) = (prepared.message().kind().opcode(), prepared.message().payload());
+        let deflated = match &mut self.deflater {
+            Some(deflater) if payload.len() >= deflater.threshold() => {
+                let deflated = prepared.deflated(deflater);
+                if deflated.is_some() {
+                    // The peer's window has a message now that this deflater's has not.
+                    deflater.forget();
+                }
+                deflated
+            }
+            _ => None,
+        };
+        match deflated {
+            Some(deflated) => self.frame(opcode, &deflated, true, true),
+            None => self.frame(opcode, payload, true, false),
         }
         Ok(())
     }
@@ -229,7 +255,13 @@ impl SendHalf {
         match &self.state {
             State::Open => match self.pulse.as_mut().map_or(Due::Nothing, |pulse| pulse.due(now)) {
                 Due::Nothing => {}
-                Due::Ping(payload) => self.frame(Opcode::Ping, &payload, true, false),
+                Due::Ping(payload) => {
+                    // Nothing has come for a while: what is to be sent next has little to do with what was.
+                    if let Some(deflater) = &mut self.deflater {
+                        deflater.forget();
+                    }
+                    self.frame(Opcode::Ping, &payload, true, false);
+                }
                 Due::Lost => self.step(Input::TimedOut(Timeout::Keepalive)),
             },
             State::CloseSent { deadline, .. } if *deadline <= now => self.step(Input::TimedOut(Timeout::Close)),
@@ -331,7 +363,7 @@ impl SendHalf {
         header.encode(self.output.buffer());
         match masking_key {
             None => self.output.append(payload),
-            Some(key) => super::assemble::append_masked(self.output.buffer(), payload, Some(key)),
+            Some(key) => self.output.append_masked(payload, key),
         }
     }
 }
@@ -347,6 +379,21 @@ impl SendHalf {
     /// Whether something was queued that never went out.
     pub(crate) const fn has_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether messages may be encoded elsewhere, to be queued by [`queue_frames`](Self::queue_frames).
+    pub(crate) const fn takes_frames(&self) -> bool {
+        self.is_open() && self.open.is_none() && self.keys.is_none() && self.deflater.is_none()
+    }
+
+    /// Queues messages that were encoded elsewhere; gives back what they came in if it is not needed.
+    pub(crate) fn queue_frames(&mut self, frames: Vec<u8>) -> Option<Vec<u8>> {
+        if self.is_open() {
+            return self.output.append_frames(frames);
+        }
+        // No frame follows a Close.
+        self.lost = true;
+        Some(frames)
     }
 
     pub(crate) const fn close_timeout(&self) -> Duration {

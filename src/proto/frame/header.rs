@@ -92,6 +92,13 @@ impl Header {
         Ok(Parsed::Complete { header, consumed })
     }
 
+    /// The header of a message in one frame, without masking and compression.
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) const fn of_message(opcode: Opcode, payload_len: usize) -> Self {
+        Self { fin: true, rsv1: false, opcode, masking_key: None, payload_len: payload_len as u64 }
+    }
+
     /// Appends the header to `out`, its length in the shortest form.
     #[inline]
     pub fn encode(&self, out: &mut impl BufMut) {
@@ -111,6 +118,44 @@ impl Header {
         if let Some(MaskingKey(key)) = self.masking_key {
             out.put_slice(&key);
         }
+    }
+}
+
+/// A whole data message as it almost always comes: one frame, uncompressed, shorter than 64 KiB, all of it here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct WholeMessage {
+    pub(crate) is_text: bool,
+    pub(crate) masking_key: Option<MaskingKey>,
+    pub(crate) header_len: usize,
+    pub(crate) payload_len: usize,
+}
+
+impl WholeMessage {
+    /// Looks for one at the front of `input`. `None` says nothing about what else is there: [`Header::parse`] does.
+    #[inline]
+    pub(crate) fn find(input: &[u8], masked: bool) -> Option<Self> {
+        let &[first, second, ref rest @ ..] = input else { return None };
+        let is_text = match first {
+            0x81 => true,
+            0x82 => false,
+            _ => return None,
+        };
+        // With the expected mask bit taken off, what remains is the length; any other has its top bit set.
+        let short = if masked { second ^ MASK } else { second };
+        let (payload_len, header_len) = match short {
+            0..=125 => (usize::from(short), 2),
+            126 => match usize::from(u16::from_be_bytes(*rest.first_chunk()?)) {
+                0..=125 => return None,
+                len => (len, 4),
+            },
+            _ => return None,
+        };
+        let (masking_key, header_len) = match masked {
+            true => (Some(MaskingKey(*input.get(header_len..)?.first_chunk()?)), header_len + 4),
+            false => (None, header_len),
+        };
+        let whole = input.len() - header_len >= payload_len;
+        whole.then_some(Self { is_text, masking_key, header_len, payload_len })
     }
 }
 

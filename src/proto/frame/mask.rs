@@ -34,23 +34,48 @@ impl fmt::Debug for MaskingKey {
 /// front of its frame. Any length and alignment goes.
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: MaskingKey) {
-    let word = u32::from_ne_bytes(key.0);
-    let wide = u64::from(word) << 32 | u64::from(word);
+    if payload.len() < 8 {
+        for (byte, key) in payload.iter_mut().zip(key.0.into_iter().cycle()) {
+            *byte ^= key;
+        }
+        return;
+    }
+    // The last word overlaps the one before, so that no length needs a loop over bytes. It is looked up before the
+    // others change what they share with it.
+    let at = payload.len() - 8;
+    let last = masked(payload.last_chunk().copied().unwrap_or_default(), key.at_offset(at as u64));
     // Four words a turn, so that the compiler makes whole vectors of them.
     let (blocks, rest) = payload.as_chunks_mut::<32>();
     for block in blocks {
         let (words, _) = block.as_chunks_mut::<8>();
-        for bytes in words {
-            *bytes = (u64::from_ne_bytes(*bytes) ^ wide).to_ne_bytes();
+        words.iter_mut().for_each(|word| *word = masked(*word, key));
+    }
+    let (words, _) = rest.as_chunks_mut::<8>();
+    words.iter_mut().for_each(|word| *word = masked(*word, key));
+    payload[at..].copy_from_slice(&last);
+}
+
+/// Copies `from` to `to`, which is as long, and masks or unmasks the copy.
+#[inline]
+pub(crate) fn copy_masked(to: &mut [u8], from: &[u8], key: MaskingKey) {
+    debug_assert_eq!(to.len(), from.len());
+    let Some(last) = from.last_chunk() else {
+        for ((to, from), key) in to.iter_mut().zip(from).zip(key.0.into_iter().cycle()) {
+            *to = from ^ key;
         }
+        return;
+    };
+    let at = from.len() - 8;
+    let last = masked(*last, key.at_offset(at as u64));
+    for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+        *to = masked(*from, key);
     }
-    let (words, tail) = rest.as_chunks_mut::<8>();
-    for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ wide).to_ne_bytes();
-    }
-    for (byte, key) in tail.iter_mut().zip(wide.to_ne_bytes()) {
-        *byte ^= key;
-    }
+    to[at..].copy_from_slice(&last);
+}
+
+#[inline]
+fn masked(word: [u8; 8], MaskingKey([a, b, c, d]): MaskingKey) -> [u8; 8] {
+    (u64::from_ne_bytes(word) ^ u64::from_ne_bytes([a, b, c, d, a, b, c, d])).to_ne_bytes()
 }
 
 #[cfg(test)]

@@ -67,9 +67,43 @@ impl Utf8Validator {
     }
 }
 
+/// Checks a whole text, without saying where it is wrong.
+#[inline]
+pub(crate) fn is_utf8(text: &[u8]) -> bool {
+    if text.len() >= SHORT {
+        return simdutf8::basic::from_utf8(text).is_ok();
+    }
+    // Less than a block would be checked byte by byte; a block that is filled up with NULs takes a third of the time
+    // for 20 bytes of mixed text, and a tenth for 60.
+    text.is_ascii() || {
+        let mut block = [0; SHORT];
+        block[..text.len()].copy_from_slice(text);
+        simdutf8::basic::from_utf8(&block).is_ok()
+    }
+}
+
+/// The length from which on simdutf8 checks whole vectors.
+const SHORT: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_and_long_texts_get_the_verdict_of_std() {
+        let characters = ["a", "é", "€", "𐍈", "\0"];
+        for len in 0..150 {
+            let mut text: Vec<u8> = characters.iter().cycle().flat_map(|text| text.bytes()).take(len).collect();
+            assert_eq!(is_utf8(&text), std::str::from_utf8(&text).is_ok(), "{len} bytes");
+            for at in 0..len {
+                for byte in [0x80, 0xc0, 0xed, 0xf5, 0xff] {
+                    let kept = std::mem::replace(&mut text[at], byte);
+                    assert_eq!(is_utf8(&text), std::str::from_utf8(&text).is_ok(), "{byte:#x} at {at} of {len}");
+                    text[at] = kept;
+                }
+            }
+        }
+    }
 
     /// Feeds `text` cut at each place of `cuts`.
     fn check(text: &[u8], cuts: &[usize]) -> Result<(), ProtocolError> {

@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use zlib_rs::{Deflate, DeflateFlush};
 
-use super::{DeflateAgreed, DeflateConfig, Inflated};
+use super::{DeflateAgreed, DeflateClass, DeflateConfig, Inflated, pool::Pool};
 use crate::proto::frame::ProtocolError;
 
 /// What a sync flush ends with, and what is not sent (RFC 7692 §7.2.1).
@@ -13,13 +13,18 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 const EMPTY: &[u8] = &[0x00];
 
 /// The least that the inflated message grows by.
-const GROWTH: usize = 1024;
+const GROWTH: usize = 256;
+
+thread_local! {
+    static INFLATERS: Pool<u8, Decompress> = const { Pool::new() };
+    static DEFLATERS: Pool<DeflateClass, Deflate> = const { Pool::new() };
+}
 
 /// One direction's inflater.
 pub(crate) struct Inflater {
     window_bits: u8,
     context_takeover: bool,
-    /// Made for the first message, and anew for each where there is no context takeover.
+    /// Taken for the first message, or for each where there is no context takeover.
     stream: Option<Box<Decompress>>,
     /// Whether this message has a block that is not closed yet.
     open_block: bool,
@@ -47,8 +52,8 @@ impl Inflater {
             if out.len() >= limit {
                 return Ok((len - input.len(), Inflated::Full));
             }
-            grow(out, limit);
-            let stream = self.stream.get_or_insert_with(|| new_stream(self.window_bits));
+            grow(out, input.len(), limit);
+            let stream = self.stream.get_or_insert_with(|| take_inflater(self.window_bits));
             let (before, had) = (stream.total_in(), out.len());
             let status =
                 stream.decompress_vec(input, out, FlushDecompress::None).map_err(|_| ProtocolError::InvalidDeflate)?;
@@ -78,8 +83,10 @@ impl Inflater {
             }
         }
         (self.open_block, self.tail_fed) = (false, 0);
-        if !self.context_takeover {
-            self.stream = None;
+        if !self.context_takeover
+            && let Some(stream) = self.stream.take()
+        {
+            give_inflater(self.window_bits, stream);
         }
         Ok(Inflated::All)
     }
@@ -88,29 +95,56 @@ impl Inflater {
     /// that may refer back to what this message has had so far, as far as it is at hand. zlib forgets its window with the
     /// stream, so what refers back further fails as invalid: see ARCHITECTURE.md.
     fn restart(&mut self, out: &[u8]) {
-        let mut stream = new_stream(self.window_bits);
+        let mut stream = take_inflater(self.window_bits);
         let window = 1 << self.window_bits;
         // Whoever starts afresh behind a final block, as zlib does, never looks into it.
         let _ = stream.set_dictionary(&out[out.len().saturating_sub(window)..]);
-        self.stream = Some(stream);
+        if let Some(ended) = self.stream.replace(stream) {
+            give_inflater(self.window_bits, ended);
+        }
         self.open_block = false;
     }
 }
 
-fn new_stream(window_bits: u8) -> Box<Decompress> {
-    Box::new(Decompress::new_with_window_bits(false, window_bits))
+fn take_inflater(window_bits: u8) -> Box<Decompress> {
+    let kept = INFLATERS.try_with(|pool| pool.take(window_bits)).ok().flatten();
+    kept.unwrap_or_else(|| Box::new(Decompress::new_with_window_bits(false, window_bits)))
 }
 
-/// Doubles the room for output, but never beyond `limit`.
-fn grow(out: &mut Vec<u8>, limit: usize) {
+fn give_inflater(window_bits: u8, mut stream: Box<Decompress>) {
+    stream.reset(false);
+    // A thread that ends has no use for it.
+    let _ = INFLATERS.try_with(|pool| pool.give(window_bits, stream));
+}
+
+fn take_deflater(class: DeflateClass) -> Box<Deflate> {
+    let kept = DEFLATERS.try_with(|pool| pool.take(class)).ok().flatten();
+    kept.unwrap_or_else(|| {
+        Box::new(Deflate::new_with_config(zlib_rs::DeflateConfig {
+            level: i32::from(class.level),
+            window_bits: -i32::from(class.window_bits),
+            mem_level: i32::from(class.mem_level),
+            ..zlib_rs::DeflateConfig::default()
+        }))
+    })
+}
+
+fn give_deflater(class: DeflateClass, mut stream: Box<Deflate>) {
+    stream.reset();
+    let _ = DEFLATERS.try_with(|pool| pool.give(class, stream));
+}
+
+/// Makes room for output: four times the input, as text often comes to, or twice what there is; never beyond `limit`.
+fn grow(out: &mut Vec<u8>, input: usize, limit: usize) {
     if out.len() == out.capacity() {
-        out.reserve_exact(out.len().max(GROWTH).min(limit - out.len()));
+        let guess = out.len().max(input.saturating_mul(4)).max(GROWTH);
+        out.reserve_exact(guess.min(limit - out.len()));
     }
 }
 
 /// One direction's deflater.
 pub(crate) struct Deflater {
-    config: zlib_rs::DeflateConfig,
+    class: DeflateClass,
     context_takeover: bool,
     threshold: usize,
     stream: Option<Box<Deflate>>,
@@ -119,12 +153,7 @@ pub(crate) struct Deflater {
 impl Deflater {
     pub(crate) fn new(config: &DeflateConfig, window_bits: u8, context_takeover: bool) -> Self {
         Self {
-            config: zlib_rs::DeflateConfig {
-                level: i32::from(config.level),
-                window_bits: -i32::from(window_bits),
-                mem_level: i32::from(config.mem_level),
-                ..zlib_rs::DeflateConfig::default()
-            },
+            class: DeflateClass { level: config.level, mem_level: config.mem_level, window_bits },
             context_takeover,
             threshold: config.threshold,
             stream: None,
@@ -141,6 +170,23 @@ impl Deflater {
         !self.context_takeover
     }
 
+    /// What its messages depend on.
+    pub(crate) const fn class(&self) -> DeflateClass {
+        self.class
+    }
+
+    /// Looks back at no message that it has compressed. The peer need not know.
+    pub(crate) fn forget(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            give_deflater(self.class, stream);
+        }
+    }
+
+    /// Deflates a message as if it were the first, and stays as it is.
+    pub(crate) fn deflate_alone(&self, input: &[u8]) -> Vec<u8> {
+        Self { context_takeover: false, stream: None, ..*self }.deflate(input, true)
+    }
+
     /// Deflates one fragment; the last one of a message goes without its tail.
     pub(crate) fn deflate(&mut self, input: &[u8], fin: bool) -> Vec<u8> {
         let mut out = Vec::new();
@@ -155,14 +201,14 @@ impl Deflater {
             }
         }
         if fin && !self.context_takeover {
-            self.stream = None;
+            self.forget();
         }
         out
     }
 
     fn sync_flush(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let config = self.config;
-        let stream = self.stream.get_or_insert_with(|| Box::new(Deflate::new_with_config(config)));
+        let class = self.class;
+        let stream = self.stream.get_or_insert_with(|| take_deflater(class));
         out.resize(input.len() / 2 + 64, 0);
         let (mut taken, mut written) = (0, 0);
         loop {

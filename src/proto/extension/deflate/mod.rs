@@ -15,7 +15,18 @@ mod codec;
 #[path = "no_codec.rs"]
 mod codec;
 
+#[cfg(feature = "deflate")]
+mod pool;
+
 pub(crate) use self::codec::{Deflater, Inflater, codecs};
+
+/// What a compressed message depends on, besides those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct DeflateClass {
+    level: u8,
+    mem_level: u8,
+    window_bits: u8,
+}
 
 /// How far [`Inflater::inflate`] and [`Inflater::finish`] came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

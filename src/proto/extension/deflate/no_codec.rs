@@ -1,6 +1,6 @@
 //! Without the feature `deflate` nothing is agreed to, so there is never a codec.
 
-use super::{DeflateAgreed, DeflateConfig, Inflated};
+use super::{DeflateAgreed, DeflateClass, DeflateConfig, Inflated};
 use crate::proto::frame::ProtocolError;
 
 pub(crate) enum Inflater {}
@@ -28,6 +28,18 @@ impl Deflater {
     }
 
     pub(crate) fn may_discard(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn class(&self) -> DeflateClass {
+        match *self {}
+    }
+
+    pub(crate) fn forget(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn deflate_alone(&self, _input: &[u8]) -> Vec<u8> {
         match *self {}
     }
 
