@@ -31,9 +31,10 @@ pub(super) fn take_output() -> Vec<u8> {
     OUTPUT.try_with(Cell::take).unwrap_or_default()
 }
 
-/// Gives an empty write buffer back.
-pub(super) fn give_output(buffer: Vec<u8>) {
+/// Gives a write buffer back.
+pub(super) fn give_output(mut buffer: Vec<u8>) {
     if buffer.capacity() <= MAX_KEPT {
+        buffer.clear();
         let _ = OUTPUT.try_with(|kept| kept.set(buffer));
     }
 }

@@ -1,6 +1,8 @@
 //! Connections on tokio, over any `AsyncRead + AsyncWrite`.
 
 mod buffers;
+mod cork;
+mod futures;
 mod reader;
 mod receiver;
 mod sender;
@@ -11,6 +13,7 @@ mod websocket;
 mod writer;
 
 pub use self::{
+    futures::{Recv, Send},
     reader::MessageReader,
     receiver::Receiver,
     sender::Sender,

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    MessageReader, buffers,
+    MessageReader, Recv, buffers,
     shared::{Core, Shared, now},
 };
 use crate::{
@@ -47,6 +47,31 @@ impl ReceiverState {
         Self { half, inbox, timer: None, told: false }
     }
 
+    /// The next message; `None` once the connection has ended cleanly.
+    #[inline(always)]
+    pub(super) fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<S>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        loop {
+            if let Some(inbox) = &mut self.inbox
+                && let Some(message) = self.half.whole_message(inbox)
+            {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            match self.take_event(shared, Delivery::Whole) {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(_) => {}
+                None => {
+                    if !ready!(self.poll_bytes(cx, shared, Delivery::Whole)) {
+                        return Poll::Ready(self.verdict(shared));
+                    }
+                }
+            }
+        }
+    }
+
     /// The next event; `None` once the connection has ended cleanly.
     pub(super) fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
@@ -55,57 +80,96 @@ impl ReceiverState {
         delivery: Delivery,
     ) -> Poll<Result<Option<Event>, Error>> {
         loop {
-            if let Some(inbox) = &mut self.inbox {
-                match self.half.receive(inbox, delivery) {
-                    Ok(Some(event @ (Event::Message(_) | Event::Chunk(_)))) => return Poll::Ready(Ok(Some(event))),
-                    Ok(Some(event)) => {
-                        let mut core = shared.lock();
-                        core.borrow_buffer();
-                        core.send.react(&event, now);
-                        return Poll::Ready(Ok(Some(event)));
-                    }
-                    Ok(None) => {}
-                    Err(fault) => shared.lock().send.fail(fault),
-                }
+            if let Some(event) = self.take_event(shared, delivery) {
+                return Poll::Ready(Ok(Some(event)));
             }
-            let mut core = shared.lock();
-            match self.poll_fill(cx, &mut core) {
-                Poll::Ready(Some(())) => {}
-                Poll::Ready(None) => {
-                    self.half.stop();
-                    self.release();
-                    let told = std::mem::replace(&mut self.told, true);
-                    return Poll::Ready(match core.verdict() {
-                        Ok(()) => Ok(None),
-                        Err(_) if told => Err(Error::Closed),
-                        Err(error) => Err(error),
-                    });
-                }
-                Poll::Pending => {
-                    core.wait_for_change(cx);
-                    self.release();
-                    return Poll::Pending;
-                }
+            if !ready!(self.poll_bytes(cx, shared, delivery)) {
+                return Poll::Ready(self.verdict(shared));
             }
         }
     }
 
-    /// Gets bytes into the inbox; `None` when the connection is over. Writes what is queued before it waits.
+    /// Takes the next event out of the bytes that are here, and answers it.
+    #[inline(never)]
+    fn take_event<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        shared: &Shared<S>,
+        delivery: Delivery,
+    ) -> Option<Event> {
+        if self.inbox.as_ref().is_none_or(|inbox| inbox.is_empty()) && !self.half.is_due() {
+            return None;
+        }
+        let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
+        match self.half.receive(inbox, delivery) {
+            Ok(Some(event)) => {
+                if !matches!(event, Event::Message(_) | Event::Chunk(_)) {
+                    let mut core = shared.lock();
+                    core.borrow_buffer();
+                    core.send.react(&event, now);
+                }
+                Some(event)
+            }
+            Ok(None) => None,
+            Err(fault) => {
+                shared.lock().send.fail(fault);
+                None
+            }
+        }
+    }
+
+    /// Gets more bytes, unless the connection is over. Has everything written before it waits.
+    #[inline(never)]
+    fn poll_bytes<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<S>,
+        delivery: Delivery,
+    ) -> Poll<bool> {
+        let mut core = shared.lock();
+        core.catch_up();
+        let filled = self.poll_fill(cx, &mut core, delivery);
+        if filled.is_pending() {
+            core.wait_for_change(cx);
+            shared.settle(&mut core);
+            self.release();
+        } else {
+            shared.arm(&core);
+        }
+        filled
+    }
+
+    /// What the caller is to be told of the end: `None` for a clean one, and an error once.
+    #[cold]
+    fn verdict<S: AsyncRead + AsyncWrite + Unpin, T>(&mut self, shared: &Shared<S>) -> Result<Option<T>, Error> {
+        self.half.stop();
+        self.release();
+        let told = std::mem::replace(&mut self.told, true);
+        match shared.lock().verdict() {
+            Ok(()) => Ok(None),
+            Err(_) if told => Err(Error::Closed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gets bytes into the inbox, unless the connection is over. Writes what is queued before it waits.
     fn poll_fill<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         core: &mut Core<S>,
-    ) -> Poll<Option<()>> {
+        delivery: Delivery,
+    ) -> Poll<bool> {
         loop {
             if core.is_over() {
-                return Poll::Ready(None);
+                return Poll::Ready(false);
             }
             if core.send.end().is_some() {
-                let Err(deadline) = core.poll_end(cx) else { return Poll::Ready(None) };
-                ready!(self.poll_timer(cx, Some(deadline)));
+                let Err(deadline) = core.poll_end(cx) else { return Poll::Ready(false) };
+                ready!(self.poll_timer(cx, deadline));
                 continue;
             }
-            if self.poll_timer(cx, core.send.next_deadline()).is_ready() {
+            if let Some(deadline) = core.send.next_deadline()
+                && self.poll_timer(cx, deadline).is_ready()
+            {
                 core.borrow_buffer();
                 core.send.handle_timeout(now());
                 continue;
@@ -114,23 +178,38 @@ impl ReceiverState {
                 // While the peer does not take our Pongs, it is not read.
                 Poll::Pending if core.send.owes_pong() => return Poll::Pending,
                 Poll::Ready(Ok(())) | Poll::Pending => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(None),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
             }
-            let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
-            match ready!(core.poll_read(cx, inbox)) {
+            match ready!(self.poll_read(cx, core, delivery)) {
                 Ok(0) => {
                     self.half.stop();
                     core.send.received_eof();
                 }
-                Ok(_) => return Poll::Ready(Some(())),
-                Err(_) => return Poll::Ready(None),
+                Ok(_) => return Poll::Ready(true),
+                Err(_) => return Poll::Ready(false),
             }
         }
     }
 
+    /// Reads into the inbox, or straight into the message whose frame is coming; 0 is the end.
+    fn poll_read<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &mut Core<S>,
+        delivery: Delivery,
+    ) -> Poll<Result<usize, Error>> {
+        let Some((message, room)) = self.half.direct(delivery) else {
+            return core.poll_read(cx, self.inbox.get_or_insert_with(buffers::take_inbox));
+        };
+        let len = ready!(core.poll_read_message(cx, message, room))?;
+        if let Err(fault) = self.half.received_directly(len) {
+            core.send.fail(fault);
+        }
+        Poll::Ready(Ok(len))
+    }
+
     /// Ready when `deadline` has passed.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
+    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let deadline = tokio::time::Instant::from_std(deadline);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() != deadline {
@@ -159,8 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing that arrived is lost.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    #[inline]
+    pub const fn recv(&mut self) -> Recv<'_, S> {
+        Recv::new(self)
     }
 
     /// Receives the next event, control frames among them: they are answered already.
@@ -215,14 +295,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
         self.shared.lock().send.end().cloned()
     }
 
+    #[inline(always)]
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        loop {
-            match ready!(self.poll_event(cx, Delivery::Whole))? {
-                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
-                Some(_) => {}
-                None => return Poll::Ready(Ok(None)),
-            }
-        }
+        let state = self.state.as_mut().expect("the state is there until the receiver is dropped");
+        state.poll_message(cx, &self.shared)
     }
 
     pub(super) fn poll_event(
@@ -254,6 +330,10 @@ impl<S> Drop for Receiver<S> {
             let mut core = self.shared.lock();
             if core.io.is_some() {
                 core.parked = Some(state);
+                // Whoever serves the connection has to see to it.
+                if self.shared.is_settled() {
+                    self.shared.uncork(&mut core);
+                }
             }
         }
     }

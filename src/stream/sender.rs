@@ -1,7 +1,10 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, MutexGuard},
+    sync::{
+        Arc, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -11,14 +14,14 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    MessageWriter,
-    shared::{Core, HIGH_WATER, Shared, now},
+    MessageWriter, Send, cork,
+    shared::{Core, HIGH_WATER, Shared},
 };
 use crate::{
     Error,
     proto::{
         Utf8Bytes,
-        connection::{Compress, Delivery, End, Kind, Message},
+        connection::{Compress, Delivery, End, Kind, Message, PreparedMessage},
         frame::{CloseCode, CloseFrame},
     },
 };
@@ -31,6 +34,31 @@ type Locked<'a, S> = MutexGuard<'a, Core<S>>;
 /// The transport is closed when the connection has ended, or when the receiver and all senders are dropped.
 pub struct Sender<S> {
     pub(super) shared: Arc<Shared<S>>,
+    /// Whether it is the only one that sends messages, which may then go to a cork.
+    pub(super) sole: bool,
+    /// Which merge took, or will take, the last messages that it put into a cork; 0 for none.
+    last_merge: AtomicU64,
+}
+
+impl<S> Sender<S> {
+    pub(super) const fn sole(shared: Arc<Shared<S>>) -> Self {
+        Self { shared, sole: true, last_merge: AtomicU64::new(0) }
+    }
+
+    /// The same, when others may come to send beside it.
+    pub(super) fn shared_with_others(self) -> Self {
+        Self { sole: false, ..self }
+    }
+
+    /// Puts a message into this thread's cork, if that may be.
+    #[inline]
+    pub(super) fn put_into_cork(&self, message: &Message) -> bool {
+        let merge = if self.sole { cork::put(self.shared.id(), message, HIGH_WATER) } else { None };
+        if let Some(merge) = merge {
+            self.last_merge.store(merge, Ordering::Relaxed);
+        }
+        merge.is_some()
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
@@ -44,8 +72,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// Whole or not at all: cancelled while it waits its turn, nothing is sent; cancelled while the transport is
     /// slow, the message is queued whole, and the next call on any half goes on writing it.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.send_with(message, Compress::Auto).await
+    #[inline]
+    pub fn send(&self, message: impl Into<Message>) -> Send<'_, S> {
+        self.send_with(message, Compress::Auto)
     }
 
     /// Like [`send`](Self::send), with a say in the message's compression.
@@ -57,19 +86,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Cancel safety
     ///
     /// As for [`send`](Self::send).
-    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<(), Error> {
-        let message = message.into();
-        let mut queued = false;
-        poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            if !queued {
-                core = ready!(self.poll_turn(cx, core))?;
-                core.queue(&message, compress)?;
-                queued = true;
-            }
-            self.poll_written(cx, core)
-        })
-        .await
+    #[inline]
+    pub fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Send<'_, S> {
+        Send::new(self, message.into(), compress)
     }
 
     /// Queues a message without writing it, unless so much is queued that the transport has to take some first.
@@ -83,11 +102,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: a message that was not queued yet is not sent.
-    pub async fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
+    #[inline]
+    pub fn feed(&self, message: impl Into<Message>) -> Send<'_, S> {
+        self.send(message).unwritten()
+    }
+
+    /// Sends a message that others send as well: it is compressed once for all that compress alike.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        let mut queued = false;
         poll_fn(|cx| {
-            let mut core = ready!(self.poll_turn(cx, self.shared.lock()))?;
-            Poll::Ready(core.queue(&message, Compress::Auto))
+            let mut core = self.shared.lock();
+            if !queued {
+                core = ready!(self.poll_turn(cx, core))?;
+                core.borrow_buffer();
+                core.send.send_prepared(message)?;
+                queued = true;
+            }
+            self.poll_written(cx, core)
         })
         .await
     }
@@ -196,10 +235,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 
     pub(crate) fn start_close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
         let mut core = self.shared.lock();
-        core.borrow_buffer();
-        core.send.close(Some(CloseFrame::new(code, reason)), now());
-        // Whoever receives has a deadline to keep now.
-        core.wake_all();
+        let frame = CloseFrame::new(code, reason);
+        if self.shared.is_corked(&core) && !cork::is_here(self.shared.id()) {
+            core.close_later(frame);
+        } else {
+            core.close(frame);
+        }
     }
 
     /// Writes what the transport takes at once.
@@ -226,8 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     /// Writes what is queued, unless the task that owns the connection is about to.
+    #[inline]
     pub(super) fn poll_written(&self, cx: &mut Context<'_>, core: Locked<'_, S>) -> Poll<Result<(), Error>> {
-        if core.corked && core.send.queued() < HIGH_WATER {
+        if self.shared.is_corked(&core) && core.send.queued() < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }
         self.poll_flush_of(cx, core)
@@ -253,8 +295,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 
     /// Ready when a message may be queued: no other is sent in parts, and the queue is not too long.
     #[inline]
-    fn poll_turn<'a>(&'a self, cx: &mut Context<'_>, mut core: Locked<'a, S>) -> Poll<Result<Locked<'a, S>, Error>> {
-        if core.send.message_is_open() && core.send.is_open() {
+    pub(super) fn poll_turn<'a>(
+        &'a self,
+        cx: &mut Context<'_>,
+        mut core: Locked<'a, S>,
+    ) -> Poll<Result<Locked<'a, S>, Error>> {
+        // Its messages may still be in the cork of the thread that it came from.
+        let earlier_are_corked = self.last_merge.load(Ordering::Relaxed) > core.merges;
+        if (core.send.message_is_open() || earlier_are_corked) && core.send.is_open() {
             core.wait(cx);
             return Poll::Pending;
         }
@@ -278,7 +326,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 
 impl<S> Clone for Sender<S> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        let last_merge = AtomicU64::new(self.last_merge.load(Ordering::Relaxed));
+        Self { shared: Arc::clone(&self.shared), sole: false, last_merge }
     }
 }
 

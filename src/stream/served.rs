@@ -1,11 +1,16 @@
 use std::{
     pin::Pin,
+    sync::MutexGuard,
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Sender, WebSocket};
+use super::{
+    Sender, WebSocket,
+    cork::{self, Cork},
+    shared::{Core, Shared},
+};
 use crate::CloseCode;
 
 /// Runs a handler on a connection, and writes what it sent whenever it waits: so all replies to one read leave in one
@@ -56,6 +61,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 }
 
+/// The thread's turn with a handler, during which it need not write what it sends.
+struct Turn<'a, S> {
+    shared: &'a Shared<S>,
+    outer: Option<Cork>,
+}
+
+impl<'a, S> Turn<'a, S> {
+    fn begin(shared: &'a Shared<S>) -> Self {
+        shared.cork();
+        Self { shared, outer: Some(cork::begin(shared.id())) }
+    }
+
+    /// Ends it; what was sent is in the queue, and is to be written.
+    fn end(mut self) -> MutexGuard<'a, Core<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut core = self.shared.lock();
+        self.shared.uncork(&mut core);
+        core.catch_up();
+        self.outer.take().map(cork::end);
+        core
+    }
+}
+
+impl<S> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        let Some(outer) = self.outer.take() else { return };
+        // Unless the receiver has written all there was, the handler has panicked.
+        if !self.shared.is_settled() {
+            self.shared.uncork(&mut self.shared.lock());
+        }
+        cork::end(outer);
+    }
+}
+
 /// See [`Sender::serve`].
 pub(crate) struct Served<'a, S, F> {
     sender: &'a Sender<S>,
@@ -66,16 +107,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, F: Future> Future for Served<'_, S, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.sender.shared.lock().corked = true;
+        let sender = self.sender;
+        let turn = Turn::begin(&sender.shared);
         let output = self.handler.as_mut().poll(cx);
-        let mut core = self.sender.shared.lock();
-        core.corked = false;
+        if output.is_pending() && sender.shared.is_settled() {
+            return output;
+        }
+        let mut core = turn.end();
         // A transport that is slow wakes this task; one that failed shows in the handler's next call.
         let _ = core.poll_flush(cx);
         let has_parked = core.parked.is_some();
         drop(core);
         if has_parked {
-            self.sender.drive_parked(cx);
+            sender.drive_parked(cx);
         }
         output
     }

@@ -1,17 +1,25 @@
 use std::{
     io::{self, IoSlice},
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    mem::MaybeUninit,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
     time::Instant,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{buffers, receiver::ReceiverState, wakers::Wakers};
+use super::{buffers, cork, receiver::ReceiverState, wakers::Wakers};
 use crate::{
     Error,
-    proto::connection::{Compress, End, Inbox, Message, Role, SendHalf, later},
+    proto::{
+        connection::{Compress, End, Inbox, Message, Role, SendHalf, later},
+        frame::CloseFrame,
+    },
 };
 
 /// From how many queued bytes on `send` waits for the transport.
@@ -19,20 +27,36 @@ pub(super) const HIGH_WATER: usize = 64 * 1024;
 /// How many chunks one vectored write takes.
 const MAX_SLICES: usize = 32;
 
-/// What the halves of a connection share. The lock is held for a poll and never across an await.
-pub(super) struct Shared<S>(Mutex<Core<S>>);
+/// What the halves of a connection share.
+pub(super) struct Shared<S> {
+    /// The lock is held for a poll and never across an await.
+    core: Mutex<Core<S>>,
+    cork: AtomicU8,
+}
+
+/// The connection is not served: whoever sends, writes.
+const UNCORKED: u8 = 0;
+/// The task that serves the connection polls its handler, and writes behind that, so that `send` need not.
+///
+/// This is set without the lock and cleared under it, behind which everything that was queued before is written: so
+/// whoever finds it under the lock may leave the writing to that task.
+const CORKED: u8 = 1;
+/// The handler waits for the connection, and the receiver has written what was queued before.
+const SETTLED: u8 = 2;
 
 /// The transport, and everything that goes out by it.
 pub(super) struct Core<S> {
     /// `None` once the connection is over.
     pub(super) io: Option<S>,
     pub(super) send: SendHalf,
-    /// Whether the task that owns the connection writes when its handler waits, so that `send` need not.
-    pub(super) corked: bool,
     /// Whether bytes may be held back inside the transport.
     unflushed: bool,
     ending: Ending,
-    /// Made when somebody first has to wait for a write.
+    /// How often frames from a cork have been merged into the queue, counted from 1.
+    pub(super) merges: u64,
+    /// A Close that another thread asked for while the handler was polled, whose messages go first.
+    late_close: Option<CloseFrame>,
+    /// Made when somebody has to wait for a write.
     wakers: Option<Arc<Wakers>>,
     /// The task that waits for the peer.
     reader: Option<Waker>,
@@ -62,16 +86,78 @@ pub(super) fn now() -> Instant {
 
 impl<S> Shared<S> {
     pub(super) fn new(core: Core<S>) -> Self {
-        Self(Mutex::new(core))
+        Self { core: Mutex::new(core), cork: AtomicU8::new(UNCORKED) }
     }
 
+    /// What this thread's cork has for the connection is in the queue behind it.
     pub(super) fn lock(&self) -> MutexGuard<'_, Core<S>> {
         // Nothing panics under the lock but a transport; then its connection is as good as any other broken one.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(frames) = cork::take(self.id()) {
+            core.merge(frames);
+        }
+        core
+    }
+
+    /// Which connection it is, while it lives.
+    pub(super) fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Leaves the writing to the caller, which is about to poll the handler, until [`settle`](Self::settle) or
+    /// [`uncork`](Self::uncork).
+    pub(super) fn cork(&self) {
+        self.cork.store(CORKED, Ordering::Relaxed);
+    }
+
+    /// Lets this thread gather messages without the lock, if it serves the connection.
+    pub(super) fn arm(&self, core: &Core<S>) {
+        if self.is_corked(core) && core.send.takes_frames() {
+            cork::arm(self.id(), core.merges + 1);
+        }
+    }
+
+    /// Whether `send` may leave the writing to another.
+    #[inline]
+    pub(super) fn is_corked(&self, _under_the_lock: &Core<S>) -> bool {
+        self.cork.load(Ordering::Relaxed) == CORKED
+    }
+
+    /// Has senders write for themselves again. What they queued before is for the caller to write.
+    pub(super) fn uncork(&self, _under_the_lock: &mut Core<S>) {
+        self.cork.store(UNCORKED, Ordering::Relaxed);
+    }
+
+    /// As [`uncork`](Self::uncork), for the receiver that is about to wait.
+    pub(super) fn settle(&self, _under_the_lock: &mut Core<S>) {
+        self.cork.store(SETTLED, Ordering::Relaxed);
+    }
+
+    /// Whether the receiver has settled everything since the last [`cork`](Self::cork).
+    pub(super) fn is_settled(&self) -> bool {
+        self.cork.load(Ordering::Relaxed) == SETTLED
     }
 
     pub(super) fn into_core(self) -> Core<S> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.core.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Core<S> {
+    /// Queues what a cork has gathered.
+    fn merge(&mut self, frames: Vec<u8>) {
+        self.merges += 1;
+        if let Some(buffer) = self.send.queue_frames(frames) {
+            buffers::give_output(buffer);
+        }
+        self.wake_writers();
+    }
+
+    /// Wakes those that wait for a write or for each other; from now on nobody waits.
+    fn wake_writers(&mut self) {
+        if let Some(wakers) = self.wakers.take() {
+            wakers.wake_all();
+        }
     }
 }
 
@@ -81,9 +167,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         Self {
             io: Some(io),
             send,
-            corked: false,
             unflushed: false,
             ending: Ending::NotYet,
+            merges: 0,
+            late_close: None,
             wakers: None,
             reader: None,
             parked: None,
@@ -121,6 +208,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         Ok(self.send.send(message, compress)?)
     }
 
+    /// Begins the closing handshake.
+    pub(super) fn close(&mut self, frame: CloseFrame) {
+        self.borrow_buffer();
+        self.send.close(Some(frame), now());
+        // Whoever receives has a deadline to keep now.
+        self.wake_all();
+    }
+
+    /// Begins the closing handshake once the messages are queued that the handler is sending.
+    pub(super) fn close_later(&mut self, frame: CloseFrame) {
+        self.late_close.get_or_insert(frame);
+    }
+
+    /// Does what was asked for while the handler was polled.
+    pub(super) fn catch_up(&mut self) {
+        if let Some(frame) = self.late_close.take() {
+            self.close(frame);
+        }
+    }
+
     #[inline]
     pub(super) fn borrow_buffer(&mut self) {
         if self.send.output().has_no_buffer() {
@@ -134,12 +241,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             reader.wake();
         }
         self.wake_writers();
-    }
-
-    fn wake_writers(&self) {
-        if let Some(wakers) = &self.wakers {
-            wakers.wake_all();
-        }
     }
 
     /// Has the task woken when the connection's state changes; the transport wakes it when bytes come.
@@ -159,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Writes what is queued. An error ends the connection.
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        if self.send.queued() == 0 && !self.unflushed {
+        if self.is_flushed() {
             self.return_buffer();
             return Poll::Ready(if self.send.has_lost() { Err(self.reason()) } else { Ok(()) });
         }
@@ -181,6 +282,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
     }
 
+    #[inline]
+    fn is_flushed(&self) -> bool {
+        self.send.queued() == 0 && !self.unflushed
+    }
+
     fn return_buffer(&mut self) {
         if let Some(buffer) = self.send.output().reclaim() {
             buffers::give_output(buffer);
@@ -190,11 +296,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         while self.send.queued() > 0 {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = self.send.slices(&mut slices);
-            let written = match &slices[..filled] {
-                [only] => ready!(Pin::new(&mut *io).poll_write(cx, only))?,
-                many => ready!(Pin::new(&mut *io).poll_write_vectored(cx, many))?,
+            let written = if let Some(all) = self.send.output().as_contiguous() {
+                ready!(Pin::new(&mut *io).poll_write(cx, all))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let filled = self.send.slices(&mut slices);
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled]))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -209,28 +316,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Reads into the inbox; 0 is the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<Result<usize, Error>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
         let mut buf = ReadBuf::new(inbox.spare());
+        let len =
+            ready!(self.poll_read_with(cx, |io, cx| {
+                Pin::new(io).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+            }))?;
+        inbox.filled(len);
+        Poll::Ready(Ok(len))
+    }
+
+    /// Appends at most `room` bytes to a message; 0 is the end.
+    pub(super) fn poll_read_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Vec<u8>,
+        room: usize,
+    ) -> Poll<Result<usize, Error>> {
+        let mut message = message.limit(room);
+        self.poll_read_with(cx, |io, cx| pin!(io.read_buf(&mut message)).poll(cx))
+    }
+
+    #[inline]
+    fn poll_read_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<Result<usize, Error>> {
+        let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
         let read = match &self.wakers {
-            None => Pin::new(io).poll_read(cx, &mut buf),
+            None => read(io, cx),
             // Somebody waits for a write, which reading from a TLS stream may have to do.
             Some(wakers) => {
                 wakers.register(cx.waker());
                 let waker = Waker::from(Arc::clone(wakers));
-                Pin::new(io).poll_read(&mut Context::from_waker(&waker), &mut buf)
+                read(io, &mut Context::from_waker(&waker))
             }
         };
-        let read = ready!(read).map(|()| buf.filled().len());
-        Poll::Ready(match read {
+        match ready!(read) {
             Ok(len) => {
-                inbox.filled(len);
                 if len > 0 && self.send.wants_heard() {
                     self.send.heard(now());
                 }
-                Ok(len)
+                Poll::Ready(Ok(len))
             }
-            Err(error) => Err(self.transport_failed(error)),
-        })
+            Err(error) => Poll::Ready(Err(self.transport_failed(error))),
+        }
     }
 
     /// Ends the connection. The caller is told at once, and the receiver, which may be another, at its next call.
@@ -266,6 +396,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 },
                 Ending::Lingering { until } => match self.poll_discard(cx) {
                     Poll::Ready(()) => self.finish(),
+                    // A peer whose Close came as it should sends nothing behind it that could make us reset the
+                    // connection: all that came was read.
+                    Poll::Pending if self.send.role() == Role::Server && self.send.end().is_some_and(End::is_clean) => {
+                        self.finish();
+                    }
                     Poll::Pending => return self.until(until),
                 },
                 Ending::Over => return Ok(()),
@@ -298,17 +433,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(io) = &mut self.io else { return Poll::Ready(()) };
-        let mut inbox = buffers::take_inbox();
-        let discarded = loop {
-            let mut buf = ReadBuf::new(inbox.spare());
-            match Pin::new(&mut *io).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                Poll::Ready(_) => break Poll::Ready(()),
-                Poll::Pending => break Poll::Pending,
+        let mut scrap = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut buf = ReadBuf::uninit(&mut scrap);
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
             }
-        };
-        buffers::give_inbox(inbox);
-        discarded
+        }
     }
 
     /// Lets go of the transport, and of everything that only a living connection needs.

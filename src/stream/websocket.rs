@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    MessageReader, MessageWriter, Receiver, Sender,
+    MessageReader, MessageWriter, Receiver, Recv, Send, Sender,
     receiver::ReceiverState,
     shared::{Core, Shared},
 };
@@ -23,7 +23,7 @@ use crate::{
     Error,
     proto::{
         Utf8Bytes,
-        connection::{Compress, Connection, Delivery, End, Event, Inbox, Kind, Message},
+        connection::{Compress, Connection, Delivery, End, Event, Inbox, Kind, Message, PreparedMessage},
         frame::CloseCode,
     },
 };
@@ -70,7 +70,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let (receive, send) = connection.into_halves();
         let shared = Arc::new(Shared::new(Core::new(io, send)));
         let state = Some(Box::new(ReceiverState::new(receive, inbox)));
-        Self { receiver: Receiver { shared: Arc::clone(&shared), state }, sender: Sender { shared }, subprotocol: None }
+        Self {
+            receiver: Receiver { shared: Arc::clone(&shared), state },
+            sender: Sender::sole(shared),
+            subprotocol: None,
+        }
     }
 
     /// Sets what [`subprotocol`](Self::subprotocol) says.
@@ -97,8 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing that arrived is lost.
     #[inline]
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.receiver.poll_recv(cx)).await
+    pub fn recv(&mut self) -> Recv<'_, S> {
+        Recv::new(&mut self.receiver)
     }
 
     /// Receives the next event, control frames among them: they are answered already.
@@ -141,8 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Whole or not at all: cancelled while it waits its turn, nothing is sent; cancelled while the transport is
     /// slow, the message is queued whole, and the next call goes on writing it.
     #[inline]
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.sender.send(message).await
+    pub fn send(&mut self, message: impl Into<Message>) -> Send<'_, S> {
+        self.sender.send(message)
     }
 
     /// Like [`send`](Self::send), with a say in the message's compression.
@@ -154,8 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// As for [`send`](Self::send).
-    pub async fn send_with(&mut self, message: impl Into<Message>, compress: Compress) -> Result<(), Error> {
-        self.sender.send_with(message, compress).await
+    pub fn send_with(&mut self, message: impl Into<Message>, compress: Compress) -> Send<'_, S> {
+        self.sender.send_with(message, compress)
     }
 
     /// Queues a message without writing it; it leaves with the next [`flush`](Self::flush) or [`send`](Self::send), or
@@ -168,8 +172,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: a message that was not queued yet is not sent.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.sender.feed(message).await
+    pub fn feed(&mut self, message: impl Into<Message>) -> Send<'_, S> {
+        self.sender.feed(message)
+    }
+
+    /// Sends a message that others send as well: it is compressed once for all that compress alike.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.sender.send_prepared(message).await
     }
 
     /// Writes everything that is queued.
@@ -264,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Splits it into halves for different tasks. Whichever is polled sees to Pongs, Closes and what is queued.
     pub fn split(self) -> (Sender<S>, Receiver<S>) {
-        (self.sender, self.receiver)
+        (self.sender.shared_with_others(), self.receiver)
     }
 
     /// Takes it apart without losing a byte.
