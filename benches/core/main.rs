@@ -1,5 +1,7 @@
 //! Parts of the core by themselves: `cargo bench --bench core`.
 
+mod echo;
+
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 use sockeye::{
