@@ -4,7 +4,7 @@
 //! cargo run --release --example echo_server -- --listen 127.0.0.1:9001
 //! ```
 
-use sockeye::{Config, DeflateConfig, Error, Role, Server, proto::handshake::Response};
+use sockeye::{Config, Error, Role, Server, proto::handshake::Response};
 
 #[path = "support/options.rs"]
 mod options;
@@ -21,8 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 _ => Response::new(404).expect("404 is a status"),
             });
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
-        if options.deflate {
-            server = server.deflate(DeflateConfig::default());
+        if let Some(deflate) = options.deflate.clone() {
+            server = server.deflate(deflate);
         }
         println!("listening on ws://{}", server.local_addr()?);
         server

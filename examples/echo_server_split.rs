@@ -1,6 +1,6 @@
 //! `echo_server` through the split halves: `Sender` is `Clone`, and each half may move to a task of its own.
 
-use sockeye::{Config, DeflateConfig, Error, Role, Server};
+use sockeye::{Config, Error, Role, Server};
 
 #[path = "support/options.rs"]
 mod options;
@@ -11,8 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(async {
         let mut server = Server::bind(&options.listen).await.unwrap_or_else(|error| options.cannot_listen(&error));
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
-        if options.deflate {
-            server = server.deflate(DeflateConfig::default());
+        if let Some(deflate) = options.deflate.clone() {
+            server = server.deflate(deflate);
         }
         println!("listening on ws://{}", server.local_addr()?);
         server

@@ -2,16 +2,19 @@
 
 use std::{io, process::exit};
 
+use sockeye::DeflateConfig;
+
 pub(crate) struct Options {
     pub listen: String,
     pub threads: usize,
-    pub deflate: bool,
+    pub deflate: Option<DeflateConfig>,
     pub max_message: usize,
 }
 
 /// Reads the command line of the server `name`, or says how it is to be used.
 pub(crate) fn server(name: &str) -> Options {
-    let mut options = Options { listen: "127.0.0.1:9001".into(), threads: 1, deflate: true, max_message: 1 << 20 };
+    let deflate = Some(DeflateConfig::default());
+    let mut options = Options { listen: "127.0.0.1:9001".into(), threads: 1, deflate, max_message: 1 << 20 };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_else(|| usage(name, &format!("{arg} needs a value")));
@@ -19,7 +22,8 @@ pub(crate) fn server(name: &str) -> Options {
             "--listen" => options.listen = value(),
             "--threads" => options.threads = number(name, &value()),
             "--max-message" => options.max_message = number(name, &value()),
-            "--no-deflate" => options.deflate = false,
+            "--no-deflate" => options.deflate = None,
+            "--shared-deflate" => options.deflate = Some(DeflateConfig::shared()),
             "--help" | "-h" => usage(name, ""),
             other => usage(name, &format!("unknown option {other}")),
         }
@@ -35,7 +39,9 @@ fn number(name: &str, value: &str) -> usize {
 }
 
 fn usage(name: &str, complaint: &str) -> ! {
-    let usage = format!("usage: {name} [--listen HOST:PORT] [--threads N] [--no-deflate] [--max-message BYTES]");
+    let usage = format!(
+        "usage: {name} [--listen HOST:PORT] [--threads N] [--no-deflate | --shared-deflate] [--max-message BYTES]"
+    );
     if complaint.is_empty() {
         println!("{usage}");
         exit(0);
