@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::{
+    copied::copied,
     event::{Chunk, Delivery, Event, MAX_CHUNK},
     message::{Kind, Message},
 };
@@ -9,6 +10,10 @@ use crate::proto::{
     extension::deflate::{Inflated, Inflater},
     frame::{MaskingKey, ProtocolError, Utf8Validator, apply_mask},
 };
+
+/// A message's buffer does not grow once more for so many bytes.
+#[cfg(feature = "stream")]
+const SMALL_REST: usize = 32 * 1024;
 
 /// How much is copied and then unmasked while the first-level cache still has it.
 const BLOCK: usize = 4096;
@@ -157,6 +162,7 @@ impl Assembly {
         if arrived > self.bytes.capacity() {
             let double = self.bytes.len().max(arrived / 2).saturating_mul(2);
             let known = if stretch.fin { arrived.saturating_add(stretch.behind as usize) } else { usize::MAX };
+            copied(self.bytes.len());
             self.bytes.reserve_exact(arrived.max(double.min(known)) - self.bytes.len());
         }
     }
@@ -164,12 +170,14 @@ impl Assembly {
     /// Where so many bytes more may be put, and how many of them; `None` if they have to be inflated.
     #[cfg(feature = "stream")]
     pub(super) fn direct(&mut self, remaining: u64) -> Option<(&mut Vec<u8>, usize)> {
-        // As much again as has arrived, and not by what a header announces.
-        let room = self.bytes.len().min(usize::try_from(remaining).unwrap_or(usize::MAX));
-        if self.compressed || room == 0 {
+        // As much again as has arrived, and not by what a header announces; but for a small rest.
+        let (arrived, remaining) = (self.bytes.len(), usize::try_from(remaining).unwrap_or(usize::MAX));
+        let room = if remaining <= arrived.saturating_add(SMALL_REST) { remaining } else { arrived };
+        if self.compressed || arrived == 0 {
             return None;
         }
         if self.bytes.capacity() == self.bytes.len() {
+            copied(self.bytes.len());
             self.bytes.reserve_exact(room);
         }
         let room = room.min(self.bytes.capacity() - self.bytes.len());
@@ -198,6 +206,7 @@ impl Assembly {
 /// Copies a payload and masks or unmasks the copy, block by block.
 #[inline]
 pub(super) fn append_masked(out: &mut Vec<u8>, payload: &[u8], key: Option<MaskingKey>) {
+    copied(payload.len());
     let Some(key) = key else {
         out.extend_from_slice(payload);
         return;

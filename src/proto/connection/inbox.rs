@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::assemble::append_masked;
+use super::{assemble::append_masked, copied::copied};
 use crate::proto::{
     Utf8Bytes,
     frame::{MaskingKey, copy_masked, is_utf8},
@@ -152,6 +152,7 @@ impl Inbox {
             self.chunk.reserve(CHUNK);
             self.chunk.resize(CHUNK, 0);
         }
+        copied(len);
         let mut own = self.chunk.split_to(len);
         match key {
             Some(key) => copy_masked(&mut own, payload, key),

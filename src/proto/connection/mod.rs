@@ -10,6 +10,7 @@
 
 mod assemble;
 mod config;
+mod copied;
 mod error;
 mod event;
 mod inbox;

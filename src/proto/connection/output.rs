@@ -2,7 +2,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use super::assemble::append_masked;
+use super::{assemble::append_masked, copied::copied};
 use crate::proto::frame::MaskingKey;
 
 /// A payload of at least this many bytes is shared instead of copied, where a vectored write can take it.
@@ -109,6 +109,7 @@ impl Output {
     #[inline]
     pub(crate) fn append(&mut self, payload: &Bytes) {
         if payload.len() < SHARE_FROM || self.contiguous {
+            copied(payload.len());
             self.buffer.extend_from_slice(payload);
         } else {
             self.share(payload.clone(), None);
