@@ -135,6 +135,18 @@ async fn served_handler_that_waits_for_something_else_holds_nothing_back() {
 }
 
 #[tokio::test]
+async fn served_handler_that_feeds_behind_a_recv_that_waits_holds_nothing_back() {
+    let wire = Wire::new();
+    let mut served = pin!(serve_connection(endpoint(wire.clone(), Role::Server), |mut ws| async move {
+        assert!(poll_now(pin!(ws.recv())).is_pending());
+        ws.feed("fed").await.unwrap();
+        std::future::pending::<()>().await;
+    }));
+    assert!(poll_now(served.as_mut()).is_pending());
+    assert_eq!(parse(&wire.take_output()), [(TEXT, b"fed".to_vec())]);
+}
+
+#[tokio::test]
 async fn served_handler_queues_no_more_than_a_bound_for_a_peer_that_does_not_read() {
     let wire = Wire::new();
     wire.set_room(0);

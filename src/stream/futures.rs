@@ -77,6 +77,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Send<'_, S> {
             core.queue(&self.message, self.compress)?;
             self.queued = true;
         }
-        if self.write { sender.poll_written(cx, core) } else { Poll::Ready(Ok(())) }
+        if self.write {
+            return sender.poll_written(cx, core);
+        }
+        sender.shared.unsettle(&mut core);
+        Poll::Ready(Ok(()))
     }
 }

@@ -331,9 +331,7 @@ impl<S> Drop for Receiver<S> {
             if core.io.is_some() {
                 core.parked = Some(state);
                 // Whoever serves the connection has to see to it.
-                if self.shared.is_settled() {
-                    self.shared.uncork(&mut core);
-                }
+                self.shared.unsettle(&mut core);
             }
         }
     }

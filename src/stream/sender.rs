@@ -346,7 +346,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.shared.lock().queue(&message, Compress::Auto)
+        let mut core = self.shared.lock();
+        self.shared.unsettle(&mut core);
+        core.queue(&message, Compress::Auto)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -133,6 +133,13 @@ impl<S> Shared<S> {
         self.cork.store(SETTLED, Ordering::Relaxed);
     }
 
+    /// Has the task that serves the connection, if there is one, write what was queued since the receiver settled all.
+    pub(super) fn unsettle(&self, under_the_lock: &mut Core<S>) {
+        if self.is_settled() {
+            self.uncork(under_the_lock);
+        }
+    }
+
     /// Whether the receiver has settled everything since the last [`cork`](Self::cork).
     pub(super) fn is_settled(&self) -> bool {
         self.cork.load(Ordering::Relaxed) == SETTLED
