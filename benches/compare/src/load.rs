@@ -95,7 +95,8 @@ impl Load {
         let poll = Poll::new()?;
         let mut connections = vec![];
         for nth in 0..shape.connections {
-            let (io, requests, replies) = Connection::open(address, dialect, shape, nth)?;
+            let (io, agreed) = dialect.connect(address)?;
+            let (requests, replies) = dialect.script(shape, nth, agreed);
             io.set_nonblocking(true)?;
             let mut io = TcpStream::from_std(io);
             poll.registry().register(&mut io, Token(nth), Interest::READABLE | Interest::WRITABLE)?;
@@ -183,23 +184,13 @@ impl Load {
     }
 }
 
-impl Connection {
-    fn open(
-        address: SocketAddr,
-        dialect: Dialect,
-        shape: Shape,
-        nth: usize,
-    ) -> io::Result<(std::net::TcpStream, Requests, Replies)> {
-        let takeover = match dialect {
-            Dialect::Raw => {
-                let (requests, replies) = shape.plain(nth, true);
-                return Ok((wire::connect_raw(address)?, requests, replies));
-            }
-            Dialect::Plain => {
-                let (requests, replies) = shape.plain(nth, false);
-                return Ok((wire::connect(address, None)?.0, requests, replies));
-            }
-            Dialect::Deflate { takeover } => takeover,
+impl Dialect {
+    /// Opens a connection; says what was agreed on, if this is WebSocket with compression.
+    pub(crate) fn connect(self, address: SocketAddr) -> io::Result<(std::net::TcpStream, Option<Takeover>)> {
+        let takeover = match self {
+            Self::Raw => return Ok((wire::connect_raw(address)?, None)),
+            Self::Plain => return Ok((wire::connect(address, None)?.0, None)),
+            Self::Deflate { takeover } => takeover,
         };
         let (io, agreed) = wire::connect(address, Some(offer(takeover)))?;
         let agreed = agreed.ok_or_else(|| io::Error::other("the server does not compress"))?;
@@ -207,10 +198,19 @@ impl Connection {
             client: !agreed.contains("client_no_context_takeover"),
             server: !agreed.contains("server_no_context_takeover"),
         };
-        let (requests, replies) = shape.deflated(nth, takeover);
-        Ok((io, requests, replies))
+        Ok((io, Some(takeover)))
     }
 
+    /// What connection `nth` sends, and what has to come back.
+    pub(crate) fn script(self, shape: Shape, nth: usize, agreed: Option<Takeover>) -> (Requests, Replies) {
+        match agreed {
+            Some(takeover) => shape.deflated(nth, takeover),
+            None => shape.plain(nth, self == Self::Raw),
+        }
+    }
+}
+
+impl Connection {
     /// Where the frame that is sent next, or is under way, begins.
     fn frame_start(&self) -> usize {
         self.next.checked_sub(1).map_or(0, |before| self.requests.ends[before])
