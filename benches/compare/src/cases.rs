@@ -15,6 +15,8 @@ pub struct Case {
 #[derive(Clone, Copy, Debug)]
 pub enum What {
     Echo(Shape, Dialect),
+    /// One message to all connections.
+    FanOut(Shape, Dialect),
     Handshakes,
     /// The memory of so many idle connections.
     Idle(usize),
@@ -34,6 +36,11 @@ const fn echo(
 const fn deflate(name: &'static str, takeover: bool) -> Case {
     let shape = Shape { connections: 16, in_flight: 1, payload: 1024, kind: Kind::Json };
     Case { name, what: What::Echo(shape, Dialect::Deflate { takeover }), goal: None }
+}
+
+const fn fan_out(name: &'static str, dialect: Dialect, goal: Option<f64>) -> Case {
+    let shape = Shape { connections: 1000, in_flight: 1, payload: 1024, kind: Kind::Json };
+    Case { name, what: What::FanOut(shape, dialect), goal }
 }
 
 const fn other(name: &'static str, what: What) -> Case {
@@ -56,6 +63,8 @@ pub const CASES: &[Case] = &[
     echo("mixed:8:1:65536", Kind::Mixed, [8, 1, 65_536], None),
     deflate("deflate:takeover", true),
     deflate("deflate:no-takeover", false),
+    fan_out("fanout:plain", Dialect::Plain, Some(1.3)),
+    fan_out("fanout:compressed", Dialect::Deflate { takeover: true }, None),
     other("handshakes", What::Handshakes),
     other("idle", What::Idle(5000)),
     other("client:20", What::Sends(20)),

@@ -8,6 +8,7 @@ pub mod cases;
 
 pub mod chart;
 pub mod churn;
+pub mod fan_out;
 pub mod idle;
 pub mod load;
 pub mod payload;

@@ -1,7 +1,7 @@
 //! Runs the comparison: `benches/compare/run --help`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     error::Error,
     io::{self, IsTerminal},
     path::PathBuf,
@@ -10,11 +10,14 @@ use std::{
 
 use compare::{
     cases::{CASES, Case, What},
-    chart, churn, idle,
+    chart, churn,
+    fan_out::FanOut,
+    idle,
     load::{self, Dialect},
     peers,
     report::{self, Outcome},
     sample::{Sample, Series},
+    script::Shape,
     server::{self, Server},
     sink,
 };
@@ -61,7 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let load_average = report::load_average();
     let pace = if options.quick { QUICK } else { FULL };
     let progress = progress(&options);
-    let mut bench = Bench { pace, two_cores, servers: HashMap::new(), peers: options.peers.clone(), progress };
+    let (servers, fan_outs) = (HashMap::new(), HashMap::new());
+    let mut bench = Bench { pace, two_cores, servers, fan_outs, peers: options.peers.clone(), progress };
     let outcomes: Vec<_> = options.cases.iter().map(|case| bench.run(case)).collect();
     bench.progress.finish_and_clear();
     let command = ["benches/compare/run".into()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>();
@@ -116,6 +120,8 @@ fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static st
     let peers = match case.what {
         What::Echo(_, Dialect::Deflate { .. }) => peers::DEFLATING,
         What::Echo(..) => peers::SERVERS,
+        What::FanOut(_, Dialect::Deflate { .. }) => peers::FAN_OUT_DEFLATING,
+        What::FanOut(..) => peers::FAN_OUT,
         What::Handshakes | What::Idle(_) => peers::CONNECTIONS,
         What::Sends(_) => peers::CLIENTS,
     };
@@ -133,6 +139,8 @@ struct Bench {
     two_cores: bool,
     /// Those that have been started, by name and by whether they compress.
     servers: HashMap<(&'static str, bool), Server>,
+    /// The same, of those that send each message to all.
+    fan_outs: HashMap<(&'static str, bool), FanOut>,
     /// The beginnings of the names of those that are measured; without it all are.
     peers: Option<String>,
     progress: ProgressBar,
@@ -141,7 +149,8 @@ struct Bench {
 impl Bench {
     /// Measures all peers in turn, over and over.
     fn run(&mut self, case: &'static Case) -> Outcome {
-        let mut series: Vec<_> = peers_of(case, self.peers.as_deref()).map(|peer| Series { peer, samples: Ok(vec![]) }).collect();
+        let mut series: Vec<_> =
+            peers_of(case, self.peers.as_deref()).map(|peer| Series { peer, samples: Ok(vec![]) }).collect();
         for _ in 0..rounds_of(case, self.pace.rounds) {
             for one in &mut series {
                 self.progress.set_message(format!("{} {}", case.name, one.peer));
@@ -159,13 +168,14 @@ impl Bench {
 
     fn sample(&mut self, case: &Case, peer: &'static str) -> io::Result<Sample> {
         let raw = peer == peers::FLOOR;
+        let of = |dialect| if raw { Dialect::Raw } else { dialect };
         let Pace { warm_up, time, .. } = self.pace;
         match case.what {
             What::Echo(shape, dialect) => {
                 let deflate = matches!(dialect, Dialect::Deflate { .. });
-                let dialect = if raw { Dialect::Raw } else { dialect };
-                load::echo(self.server(peer, deflate)?, dialect, shape, warm_up, time)
+                load::echo(self.server(peer, deflate)?, of(dialect), shape, warm_up, time)
             }
+            What::FanOut(shape, dialect) => self.fan_out(peer, shape, of(dialect))?.sample(warm_up, time),
             What::Handshakes => churn::handshakes(self.server(peer, false)?, raw, warm_up, time),
             What::Idle(count) => idle::memory(&self.start(peer, false)?, raw, count),
             What::Sends(payload) => sink::masked_sends(
@@ -185,6 +195,19 @@ impl Bench {
             self.servers.insert((peer, deflate), server);
         }
         Ok(&self.servers[&(peer, deflate)])
+    }
+
+    /// The server that has its connections already, or a new one.
+    fn fan_out(&mut self, peer: &'static str, shape: Shape, dialect: Dialect) -> io::Result<&mut FanOut> {
+        let deflate = matches!(dialect, Dialect::Deflate { .. });
+        match self.fan_outs.entry((peer, deflate)) {
+            Entry::Occupied(running) => Ok(running.into_mut()),
+            Entry::Vacant(none) => {
+                let mut command = peers::fan_out(peer, deflate).ok_or_else(|| io::Error::other("not installed"))?;
+                let server = Server::start(&mut command, self.two_cores)?;
+                Ok(none.insert(FanOut::open(server, shape, dialect)?))
+            }
+        }
     }
 
     fn start(&self, peer: &str, deflate: bool) -> io::Result<Server> {

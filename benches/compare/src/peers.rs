@@ -45,6 +45,13 @@ pub const DEFLATING: &[&str] = &[
     "ws --deflate 1",
 ];
 
+/// The servers that send each message to all connections.
+pub const FAN_OUT: &[&str] = &[FLOOR, "sockeye", "tokio-tungstenite", "tokio-websockets", "sockudo-ws", "bun", "ws"];
+
+/// Those of them that compress; the floor does not, so that both tables have the same one.
+pub const FAN_OUT_DEFLATING: &[&str] =
+    &[FLOOR, "sockeye", "bun --deflate shared", "bun --deflate dedicated", "ws --deflate 6", "ws --deflate 1"];
+
 /// The clients.
 pub const CLIENTS: &[&str] = &[
     FLOOR,
@@ -83,6 +90,21 @@ pub fn server(peer: &str, deflate: bool) -> Option<Command> {
         }
     };
     command.args(words);
+    Some(command)
+}
+
+/// As [`server`], for a server that sends each message to all connections.
+pub fn fan_out(peer: &str, deflate: bool) -> Option<Command> {
+    if peer.starts_with("bun") || peer.starts_with("ws") {
+        let mut command = server(peer, deflate)?;
+        command.arg("--fan-out");
+        return Some(command);
+    }
+    let mut command = Command::new(package().join("target/release/fan_out"));
+    command.arg(peer);
+    if deflate {
+        command.arg("--deflate");
+    }
     Some(command)
 }
 

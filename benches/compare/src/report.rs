@@ -4,6 +4,7 @@ use std::{fmt::Write, fs, process::Command};
 
 use crate::{
     cases::{Case, What},
+    load::Dialect,
     sample::{Sample, Series},
 };
 
@@ -31,7 +32,28 @@ pub fn markdown(outcomes: &[Outcome], command: &str, rounds: usize, load_average
     for outcome in outcomes {
         table(&mut out, outcome);
     }
+    compression(&mut out, outcomes);
     out
+}
+
+/// What compression adds where a message is compressed once for all.
+///
+/// The floor is the same in both cases, so what it drifts between them is taken out.
+fn compression(out: &mut String, outcomes: &[Outcome]) {
+    let ratio = |compressed: bool| {
+        let outcome = outcomes.iter().find(|outcome| match outcome.case.what {
+            What::FanOut(_, dialect) => compressed == (dialect != Dialect::Plain),
+            _ => false,
+        })?;
+        outcome.ratio(outcome.series.iter().find(|series| series.peer == "sockeye")?)
+    };
+    if let (Some(plain), Some(compressed)) = (ratio(false), ratio(true)) {
+        let _ = writeln!(
+            out,
+            "One message to all costs sockeye {:.2} × as much compressed as plain; goal ≤ 1.2.\n",
+            compressed / plain
+        );
+    }
 }
 
 /// The ratios of the echo cases at a glance.
@@ -52,20 +74,27 @@ fn summary(out: &mut String, outcomes: &[Outcome]) {
 }
 
 pub fn is_plain_echo(case: &Case) -> bool {
-    matches!(case.what, What::Echo(_, crate::load::Dialect::Plain))
+    matches!(case.what, What::Echo(_, Dialect::Plain))
 }
 
 fn table(out: &mut String, outcome: &Outcome) {
     let (cost, rate) = match outcome.case.what {
         What::Echo(..) | What::Sends(_) => ("CPU µs/message", "messages/s"),
+        What::FanOut(..) => ("CPU µs/receiver", "receivers/s"),
         What::Handshakes => ("CPU µs/connection", "connections/s"),
         What::Idle(_) => ("bytes/connection", "–"),
     };
-    let deflates = matches!(outcome.case.what, What::Echo(_, crate::load::Dialect::Deflate { .. }));
+    let has_reply_bytes = matches!(outcome.case.what, What::Echo(_, Dialect::Deflate { .. }) | What::FanOut(..));
     let _ = writeln!(out, "## {}\n", outcome.case.name);
-    let _ =
-        writeln!(out, "| | × | {cost} | {rate} | p50 µs | p99 µs |{}", if deflates { " reply bytes |" } else { "" });
-    let _ = writeln!(out, "|---|---:|---:|---:|---:|---:|{}", if deflates { "---:|" } else { "" });
+    if let (What::FanOut(..), Some(goal)) = (outcome.case.what, outcome.case.goal) {
+        let _ = writeln!(out, "*goal* of sockeye: × ≤ {goal}\n");
+    }
+    let _ = writeln!(
+        out,
+        "| | × | {cost} | {rate} | p50 µs | p99 µs |{}",
+        if has_reply_bytes { " reply bytes |" } else { "" }
+    );
+    let _ = writeln!(out, "|---|---:|---:|---:|---:|---:|{}", if has_reply_bytes { "---:|" } else { "" });
     for series in &outcome.series {
         let median = |value: fn(&Sample) -> Option<f64>| number(series.median(value));
         let _ = write!(
@@ -81,7 +110,7 @@ fn table(out: &mut String, outcome: &Outcome) {
         let _ = writeln!(
             out,
             "{}",
-            if deflates { format!(" {} |", median(|sample| sample.reply_bytes)) } else { String::new() }
+            if has_reply_bytes { format!(" {} |", median(|sample| sample.reply_bytes)) } else { String::new() }
         );
     }
     let _ = writeln!(out);
