@@ -13,13 +13,13 @@ use sockeye::{
     Config, Error, Role, WebSocket,
     proto::{
         connection::{Connection, Inbox},
-        frame::{Header, MaskingKey, Opcode, apply_mask},
+        frame::{MaskingKey, Opcode},
     },
     stream::serve_connection,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::KEY;
+use crate::masked;
 
 /// Gives the same bytes at every other read, takes everything at once, and is never woken.
 struct Treadmill {
@@ -50,20 +50,14 @@ impl AsyncWrite for Treadmill {
     }
 }
 
-fn frames(opcode: Opcode, payload_len: usize, count: usize) -> Vec<u8> {
-    let header = Header { fin: true, rsv1: false, opcode, masking_key: Some(KEY), payload_len: payload_len as u64 };
-    let mut frame = Vec::new();
-    header.encode(&mut frame);
-    let mut payload = vec![b'x'; payload_len];
-    apply_mask(&mut payload, KEY);
-    frame.extend_from_slice(&payload);
-    frame.repeat(count)
+fn frames(payload_len: usize, count: usize) -> Vec<u8> {
+    masked(Opcode::Binary, &vec![b'x'; payload_len]).repeat(count)
 }
 
 /// One wake of the connection's task: so many messages of so many bytes have come.
-#[divan::bench(args = [(64, 20), (1, 20), (16, 20), (1, 1024), (16, 1024)])]
+#[divan::bench(args = [(64, 20), (1, 20), (16, 20), (1, 1024), (16, 1024)], sample_size = 16)]
 fn served_echo(bencher: Bencher<'_, '_>, (count, payload): (usize, usize)) {
-    let io = Treadmill { bytes: frames(Opcode::Binary, payload, count), rests: false };
+    let io = Treadmill { bytes: frames(payload, count), rests: false };
     let connection = Connection::server(Config::new(Role::Server), None, Instant::now());
     let ws = WebSocket::new(io, connection, Inbox::new());
     let mut served = pin!(serve_connection(ws, |mut ws| async move {
@@ -77,9 +71,9 @@ fn served_echo(bencher: Bencher<'_, '_>, (count, payload): (usize, usize)) {
 }
 
 /// As [`served_echo`], but nothing is sent.
-#[divan::bench(args = [(64, 20), (1, 20), (16, 20), (1, 1024), (16, 1024)])]
+#[divan::bench(args = [(64, 20), (1, 20), (16, 20), (1, 1024), (16, 1024)], sample_size = 16)]
 fn served_sink(bencher: Bencher<'_, '_>, (count, payload): (usize, usize)) {
-    let io = Treadmill { bytes: frames(Opcode::Binary, payload, count), rests: false };
+    let io = Treadmill { bytes: frames(payload, count), rests: false };
     let connection = Connection::server(Config::new(Role::Server), None, Instant::now());
     let ws = WebSocket::new(io, connection, Inbox::new());
     let mut served = pin!(serve_connection(ws, |mut ws| async move {
@@ -91,8 +85,9 @@ fn served_sink(bencher: Bencher<'_, '_>, (count, payload): (usize, usize)) {
     let mut cx = Context::from_waker(Waker::noop());
     bencher.counter(ItemsCount::new(count)).bench_local(|| assert!(served.as_mut().poll(&mut cx).is_pending()));
 }
+
 /// A client's masked messages: so many of so many bytes in one write.
-#[divan::bench(args = [(1, 20), (64, 20), (64, 1024), (1, 1_048_576)])]
+#[divan::bench(args = [(1, 20), (64, 20), (64, 1024), (1, 1_048_576)], sample_size = 16)]
 fn client_feed(bencher: Bencher<'_, '_>, (count, payload): (usize, usize)) {
     let io = Treadmill { bytes: vec![], rests: false };
     let mut byte = 0u8;

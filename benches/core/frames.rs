@@ -7,10 +7,13 @@ use crate::KEY;
 
 const SIZES: [usize; 6] = [1, 20, 125, 1024, 64 * 1024, 1024 * 1024];
 
-#[divan::bench(args = SIZES)]
-fn mask(bencher: Bencher<'_, '_>, size: usize) {
-    let mut payload = vec![7; size];
-    bencher.counter(BytesCount::new(size)).bench_local(|| apply_mask(divan::black_box(&mut payload), KEY));
+/// The payload starts `OFFSET` bytes behind the start of a cache line.
+#[divan::bench(args = SIZES, consts = [0, 1, 2, 3, 4, 5, 6, 7])]
+fn mask<const OFFSET: usize>(bencher: Bencher<'_, '_>, size: usize) {
+    let mut buffer = vec![7; size + 128];
+    let start = buffer.as_ptr().align_offset(64) + OFFSET;
+    let payload = &mut buffer[start..start + size];
+    bencher.counter(BytesCount::new(size)).bench_local(|| apply_mask(divan::black_box(payload), KEY));
 }
 
 /// What masking is measured against.
