@@ -7,46 +7,37 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    payload::Kind,
-    sample::Sample,
-    server::Server,
-    wire::{self, Opcode},
-};
+use crate::{load::Dialect, payload::Kind, sample::Sample, script::Shape, server::Server};
 
-const PAYLOAD: usize = 1000;
+const SHAPE: Shape = Shape { connections: 1, in_flight: 1, payload: 1000, kind: Kind::Json };
 
 /// The bytes of memory of the server for each of `count` connections, once each has had one message of 1 kB echoed.
 ///
 /// # Errors
 ///
 /// A server that answers wrongly or not at all.
-pub fn memory(server: &Server, raw: bool, count: usize) -> io::Result<Sample> {
+pub fn memory(server: &Server, dialect: Dialect, count: usize) -> io::Result<Sample> {
     // What is made once is not to be counted.
-    drop(visit(server, raw)?);
+    drop(visit(server, dialect)?);
     thread::sleep(Duration::from_millis(100));
     let before = server.process.resident()?;
-    let connections = (0..count).map(|_| visit(server, raw)).collect::<io::Result<Vec<_>>>()?;
+    let connections = (0..count).map(|_| visit(server, dialect)).collect::<io::Result<Vec<_>>>()?;
     thread::sleep(Duration::from_millis(300));
     let after = server.process.resident()?;
     drop(connections);
     Ok(Sample::of_memory(after.saturating_sub(before) as f64 / count as f64))
 }
 
-fn visit(server: &Server, raw: bool) -> io::Result<TcpStream> {
-    let payload = Kind::Binary.payload(PAYLOAD, 0);
-    let (mut request, mut expected) = (vec![], vec![]);
-    wire::put_masked(&mut request, 0x80, Opcode::Binary, &payload, [0x37, 0xfa, 0x21, 0x3d]);
-    let mut io = if raw {
-        expected.clone_from(&request);
-        wire::connect_raw(server.address)?
-    } else {
-        wire::put_header(&mut expected, 0x80, Opcode::Binary, payload.len(), None);
-        expected.extend(payload);
-        wire::connect(server.address, None)?.0
-    };
-    io.write_all(&request)?;
-    let mut reply = vec![0; expected.len()];
-    io.read_exact(&mut reply)?;
-    if reply == expected { Ok(io) } else { Err(io::Error::other("the reply differs")) }
+fn visit(server: &Server, dialect: Dialect) -> io::Result<TcpStream> {
+    let (mut io, agreed) = dialect.connect(server.address)?;
+    let (requests, mut replies) = dialect.script(SHAPE, 0, agreed);
+    io.write_all(&requests.bytes[..requests.ends[0]])?;
+    let mut some = [0; 4096];
+    loop {
+        match io.read(&mut some)? {
+            0 => return Err(io::Error::other("the server has hung up")),
+            n if replies.receive(&some[..n]).map_err(io::Error::other)? > 0 => return Ok(io),
+            _ => {}
+        }
+    }
 }

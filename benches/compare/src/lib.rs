@@ -9,6 +9,7 @@ pub mod cases;
 pub mod chart;
 pub mod churn;
 pub mod fan_out;
+pub mod goals;
 pub mod idle;
 pub mod load;
 pub mod payload;

@@ -72,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let markdown = report::markdown(&outcomes, &command.join(" "), bench.pace.rounds, &load_average);
     println!("{markdown}");
     if let Some(path) = options.record {
-        std::fs::write(&path, markdown)?;
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, report::put_into(&before, &markdown))?;
         chart::draw(&outcomes, &path.with_extension("svg"))?;
     }
     Ok(())
@@ -122,7 +123,8 @@ fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static st
         What::Echo(..) => peers::SERVERS,
         What::FanOut(_, Dialect::Deflate { .. }) => peers::FAN_OUT_DEFLATING,
         What::FanOut(..) => peers::FAN_OUT,
-        What::Handshakes | What::Idle(_) => peers::CONNECTIONS,
+        What::Idle(_, Dialect::Deflate { .. }) => peers::IDLE_DEFLATING,
+        What::Handshakes | What::Idle(..) => peers::CONNECTIONS,
         What::Sends(_) => peers::CLIENTS,
     };
     let wanted = move |peer: &str| only.is_none_or(|names| names.split(',').any(|name| peer.starts_with(name)));
@@ -131,7 +133,7 @@ fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static st
 
 /// Memory does not vary, and a server that has had many connections no longer shows what they take.
 fn rounds_of(case: &Case, rounds: usize) -> usize {
-    if matches!(case.what, What::Idle(_)) { 1 } else { rounds }
+    if matches!(case.what, What::Idle(..)) { 1 } else { rounds }
 }
 
 struct Bench {
@@ -177,7 +179,10 @@ impl Bench {
             }
             What::FanOut(shape, dialect) => self.fan_out(peer, shape, of(dialect))?.sample(warm_up, time),
             What::Handshakes => churn::handshakes(self.server(peer, false)?, raw, warm_up, time),
-            What::Idle(count) => idle::memory(&self.start(peer, false)?, raw, count),
+            What::Idle(count, dialect) => {
+                let deflate = dialect != Dialect::Plain;
+                idle::memory(&self.start(peer, deflate)?, if raw { Dialect::Raw } else { dialect }, count)
+            }
             What::Sends(payload) => sink::masked_sends(
                 |address| peers::client(peer, address, payload),
                 self.two_cores,

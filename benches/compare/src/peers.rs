@@ -45,6 +45,16 @@ pub const DEFLATING: &[&str] = &[
     "ws --deflate 1",
 ];
 
+/// The same, each in the way that holds the least memory.
+pub const IDLE_DEFLATING: &[&str] = &[
+    FLOOR,
+    "sockeye --shared-deflate",
+    "yawc --deflate 1",
+    "sockudo-ws --deflate 1",
+    "bun --deflate shared",
+    "ws --deflate 1",
+];
+
 /// The servers that send each message to all connections.
 pub const FAN_OUT: &[&str] = &[FLOOR, "sockeye", "tokio-tungstenite", "tokio-websockets", "sockudo-ws", "bun", "ws"];
 

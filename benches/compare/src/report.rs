@@ -4,6 +4,7 @@ use std::{fmt::Write, fs, process::Command};
 
 use crate::{
     cases::{Case, What},
+    goals,
     load::Dialect,
     sample::{Sample, Series},
 };
@@ -28,32 +29,13 @@ pub fn markdown(outcomes: &[Outcome], command: &str, rounds: usize, load_average
         out,
         "Command: `{command}`, medians of {rounds} rounds; `×` is the ratio to `raw` in the same round.\n"
     );
+    let _ = writeln!(out, "Versions: {}.\n", versions());
+    goals::table(&mut out, outcomes);
     summary(&mut out, outcomes);
     for outcome in outcomes {
         table(&mut out, outcome);
     }
-    compression(&mut out, outcomes);
     out
-}
-
-/// What compression adds where a message is compressed once for all.
-///
-/// The floor is the same in both cases, so what it drifts between them is taken out.
-fn compression(out: &mut String, outcomes: &[Outcome]) {
-    let ratio = |compressed: bool| {
-        let outcome = outcomes.iter().find(|outcome| match outcome.case.what {
-            What::FanOut(_, dialect) => compressed == (dialect != Dialect::Plain),
-            _ => false,
-        })?;
-        outcome.ratio(outcome.series.iter().find(|series| series.peer == "sockeye")?)
-    };
-    if let (Some(plain), Some(compressed)) = (ratio(false), ratio(true)) {
-        let _ = writeln!(
-            out,
-            "One message to all costs sockeye {:.2} × as much compressed as plain; goal ≤ 1.2.\n",
-            compressed / plain
-        );
-    }
 }
 
 /// The ratios of the echo cases at a glance.
@@ -61,8 +43,7 @@ fn summary(out: &mut String, outcomes: &[Outcome]) {
     let echoes: Vec<_> = outcomes.iter().filter(|outcome| is_plain_echo(outcome.case)).collect();
     let Some(first) = echoes.first() else { return };
     let names: Vec<_> = echoes.iter().map(|outcome| outcome.case.name).collect();
-    let goals: Vec<_> =
-        echoes.iter().map(|outcome| outcome.case.goal.map_or("–".into(), |goal| format!("≤ {goal}"))).collect();
+    let goals: Vec<_> = echoes.iter().map(|outcome| outcome.case.goal.to_string()).collect();
     let _ = writeln!(out, "## Echo, CPU time of the server for each message, as a ratio to `raw`\n");
     let _ = writeln!(out, "| | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()));
     let _ = writeln!(out, "| *goal* | {} |", goals.join(" | "));
@@ -82,13 +63,10 @@ fn table(out: &mut String, outcome: &Outcome) {
         What::Echo(..) | What::Sends(_) => ("CPU µs/message", "messages/s"),
         What::FanOut(..) => ("CPU µs/receiver", "receivers/s"),
         What::Handshakes => ("CPU µs/connection", "connections/s"),
-        What::Idle(_) => ("bytes/connection", "–"),
+        What::Idle(..) => ("bytes/connection", "–"),
     };
     let has_reply_bytes = matches!(outcome.case.what, What::Echo(_, Dialect::Deflate { .. }) | What::FanOut(..));
     let _ = writeln!(out, "## {}\n", outcome.case.name);
-    if let (What::FanOut(..), Some(goal)) = (outcome.case.what, outcome.case.goal) {
-        let _ = writeln!(out, "*goal* of sockeye: × ≤ {goal}\n");
-    }
     let _ = writeln!(
         out,
         "| | × | {cost} | {rate} | p50 µs | p99 µs |{}",
@@ -122,7 +100,7 @@ fn table(out: &mut String, outcome: &Outcome) {
 }
 
 /// Three digits, as more of them would be noise.
-fn number(value: Option<f64>) -> String {
+pub fn number(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(value) if value < 10.0 => format!("{value:.2}"),
@@ -147,6 +125,28 @@ fn machine() -> String {
     let rustc = said("rustc", &["--version"]).unwrap_or_default();
     let node = said("node", &["--version"]).unwrap_or_else(|| "none".into());
     format!("{cpu}, {cores} cores, {kernel}, {rustc}, node {node}")
+}
+
+/// The peers' versions, as they are locked.
+fn versions() -> String {
+    const CRATES: [&str; 5] = ["tokio-tungstenite", "fastwebsockets", "tokio-websockets", "yawc", "sockudo-ws"];
+    let crates = CRATES.iter().filter_map(|name| {
+        let (_, behind) = include_str!("../Cargo.lock").split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        Some(format!("{name} {}", behind.split('"').next()?))
+    });
+    let scripts = ["bun", "ws"].iter().filter_map(|name| {
+        let (_, behind) = include_str!("../package.json").split_once(&format!("\"{name}\": \""))?;
+        Some(format!("{name} {}", behind.split('"').next()?))
+    });
+    crates.chain(scripts).collect::<Vec<_>>().join(", ")
+}
+
+/// Puts the tables where `file` has the last ones, between two comments, and leaves what is around them.
+pub fn put_into(file: &str, tables: &str) -> String {
+    const MARKS: [&str; 2] = ["<!-- measured -->", "<!-- /measured -->"];
+    let around = file.split_once(MARKS[0]).and_then(|(front, rest)| Some((front, rest.split_once(MARKS[1])?.1)));
+    let (front, behind) = around.unwrap_or(("", "\n"));
+    format!("{front}{}\n\n{}\n\n{}{behind}", MARKS[0], tables.trim(), MARKS[1])
 }
 
 /// How busy the machine is before anything is measured; a figure near 0 is what it should be.
