@@ -81,7 +81,9 @@ impl<'a, S> Turn<'a, S> {
         let mut core = self.shared.lock();
         self.shared.uncork(&mut core);
         core.catch_up();
-        self.outer.take().map(cork::end);
+        if let Some(outer) = self.outer.take() {
+            cork::end(outer);
+        }
         core
     }
 }
