@@ -18,7 +18,6 @@ use futures_util::SinkExt;
 use io::{
     BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, Wire, close_payload, frame, parse, pattern, poll_now,
     served::{Outcome, close, echo, forever, output, server, text, wire_with},
-    unhung,
 };
 use sockeye::{CloseCode, Compress, Error, Kind, Message, PreparedMessage, Role, WebSocket, stream::serve_connection};
 use tokio::sync::oneshot;
@@ -95,7 +94,7 @@ where
         for _ in 0..numbers.below(6) {
             say_something(&mut ws, &mut numbers, &mut now).await?;
         }
-        said.lock().unwrap().append(&mut now);
+        said.lock().expect("no panic under the lock").append(&mut now);
     }
     Ok(())
 }
@@ -146,7 +145,10 @@ async fn everything_that_one_handler_sends_keeps_its_order() {
 #[cfg(feature = "server")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_one_handler_sends_over_tcp_keeps_its_order() {
-    use io::tcp::{bind, serve};
+    use io::{
+        tcp::{bind, serve},
+        unhung,
+    };
     unhung(async {
         let said = std::sync::Arc::new(Mutex::new(Vec::new()));
         let seed = std::sync::Arc::new(Mutex::new(100));
@@ -407,7 +409,10 @@ async fn handler_that_panics_leaves_nothing_to_the_threads_next_connection() {
 #[cfg(feature = "server")]
 #[tokio::test]
 async fn server_goes_on_cleanly_behind_handlers_that_panic() {
-    use io::tcp::{bind, serve};
+    use io::{
+        tcp::{bind, serve},
+        unhung,
+    };
     unhung(async {
         let running = serve(bind().await, async |mut ws: WebSocket, _| {
             while let Some(message) = ws.recv().await? {

@@ -23,14 +23,12 @@ use sockeye::{
     CloseCode, Error, Kind, PreparedMessage, Role, WebSocket,
     stream::{Receiver, Sender, serve_connection},
 };
-use tokio::sync::oneshot;
-
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
 /// Runs in another thread, with a clock, while this one stands still where it is.
 fn elsewhere<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let _clock = runtime.enter();
         run()
     });
@@ -42,11 +40,11 @@ fn slot<T>() -> Slot<T> {
 }
 
 fn put<T>(slot: &Slot<T>, value: T) {
-    assert!(slot.lock().unwrap().replace(value).is_none());
+    assert!(slot.lock().expect("no panic under the lock").replace(value).is_none());
 }
 
 fn take<T>(slot: &Slot<T>) -> T {
-    slot.lock().unwrap().take().expect("it was put there")
+    slot.lock().expect("no panic under the lock").take().expect("it was put there")
 }
 
 // ── a connection inside another's poll ──
@@ -489,7 +487,7 @@ async fn shutdown_in_the_middle_of_a_poll_closes_behind_what_was_sent() {
     unhung(async {
         let server = io::tcp::bind().await;
         let address = server.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = Arc::new(Mutex::new(Some(stop)));
         let handler = move |mut ws: WebSocket, _| {
             let stop = Arc::clone(&stop);

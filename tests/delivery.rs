@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Numbers, Scenario, binary, close_payload, frame, joined, other, ping, pong, stream, text};
+use common::{Scenario, binary, close_payload, frame, joined, other, ping, pong, stream, text};
 use sockeye::{
     Config, Role,
     proto::{
@@ -173,7 +173,7 @@ fn holds_nothing_of_what_it_discards(role: Role) {
 
 #[cfg(feature = "deflate")]
 mod deflate {
-    use common::zlib;
+    use common::{Numbers, zlib};
 
     use super::*;
 

@@ -6,7 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Numbers, Scenario, close_frame};
-use sockeye::{Kind, Message, PreparedMessage, Role, proto::connection::SendError};
+use sockeye::{Kind, PreparedMessage, Role, proto::connection::SendError};
 
 twins![goes_as_it_is_where_nothing_was_agreed_to, waits_for_no_message_in_parts, is_refused_behind_a_close,];
 
@@ -76,7 +76,7 @@ mod deflate {
     use std::thread;
 
     use common::{heap, puff::Puffed, zlib};
-    use sockeye::{Compress, proto::connection::DeflateSettings};
+    use sockeye::{Compress, Message, proto::connection::DeflateSettings};
 
     use super::*;
 
