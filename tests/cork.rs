@@ -489,7 +489,6 @@ async fn connections_in_turn_on_one_thread_get_their_own_bytes_only() {
 // ── a peer that does not read ──
 
 #[tokio::test]
-#[ignore = "bug: a cork takes messages however many are queued, so the queue of a peer that does not read has no bound"]
 async fn handler_stops_reading_when_the_peer_takes_no_replies() {
     for payload in [1, 100, 4000] {
         let wire = Wire::new();

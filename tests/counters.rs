@@ -294,7 +294,6 @@ async fn connections_that_are_idle_behind_corked_sends_of_all_sizes_own_no_buffe
 }
 
 #[tokio::test]
-#[ignore = "bug: a receiver keeps its empty inbox of 64 KiB while the handler waits for something else"]
 async fn connection_whose_handler_waits_for_something_else_behind_corked_sends_owns_no_buffer() {
     const CONNECTIONS: usize = 500;
     let wires: Vec<_> = (0..CONNECTIONS).map(|_| Wire::with_capacity(1 << 16)).collect();

@@ -144,7 +144,6 @@ fn takes_as_whole_what_came_to_nobody_before_its_first_byte(role: Role) {
 
 /// The header was not held against the limit, as chunks may come from a message of any length.
 #[test]
-#[ignore = "bug: a header that comes while the message is not to be whole is never held against max_message"]
 fn refuses_as_too_large_what_was_begun_otherwise_and_is_asked_for_whole() {
     for (role, first) in [
         (Role::Client, Delivery::Chunks),

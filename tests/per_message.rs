@@ -3,6 +3,8 @@
 //!
 //! `cargo test --test per_message -- --ignored --nocapture`
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},

@@ -4,7 +4,8 @@
 //! While [`serve_connection`](super::serve_connection) polls a handler, the thread has a cork for its connection. The
 //! receiver arms it when it has got bytes, as far as messages may be sent then; a `WebSocket` that was not split puts
 //! its frames there; and whoever takes the lock on this thread finds them merged into the queue, in their order.
-//! At the end of the poll they are merged and written in any case.
+//! At the end of the poll they are merged and written in any case. Other threads see under the lock that a cork is
+//! armed, and wait.
 
 use std::cell::RefCell;
 
@@ -14,78 +15,96 @@ use crate::proto::{
     frame::Header,
 };
 
-/// Frames of the connection that this thread serves at the moment.
+/// Frames of a connection that this thread serves at the moment.
 #[derive(Default)]
-pub(super) struct Cork {
+struct Cork {
     /// Where the connection's shared part is; 0 for none.
     connection: usize,
-    /// Which of the connection's merges will take the frames; `None` while none may be put here.
-    merge: Option<u64>,
+    /// Up to how many bytes are taken; 0 while it is not armed.
+    room: usize,
     frames: Vec<u8>,
 }
 
+struct Corks {
+    /// The one whose handler is polled.
+    current: Cork,
+    /// Those whose handlers have begun to serve another connection inside their own poll, the outermost first.
+    outer: Vec<Cork>,
+}
+
 thread_local! {
-    static CORK: RefCell<Cork> = const { RefCell::new(Cork { connection: 0, merge: None, frames: Vec::new() }) };
+    static CORKS: RefCell<Corks> = const {
+        RefCell::new(Corks { current: Cork { connection: 0, room: 0, frames: Vec::new() }, outer: Vec::new() })
+    };
 }
 
-/// Begins to serve a connection; returns what the thread had before, for [`end`].
-pub(super) fn begin(connection: usize) -> Cork {
-    let cork = Cork { connection, ..Cork::default() };
-    CORK.try_with(|current| current.replace(cork)).unwrap_or_default()
+/// Runs on the thread's corks; not at all while the thread ends.
+#[inline]
+fn with<R: Default>(run: impl FnOnce(&mut Corks) -> R) -> R {
+    CORKS.try_with(|corks| run(&mut corks.borrow_mut())).unwrap_or_default()
 }
 
-/// Stops serving a connection, whose frames were taken out before.
-pub(super) fn end(outer: Cork) {
-    let ended = CORK.try_with(|current| current.replace(outer)).unwrap_or_default();
-    debug_assert!(ended.frames.is_empty());
-}
-
-/// Whether this thread serves the connection at the moment.
-pub(super) fn is_here(connection: usize) -> bool {
-    CORK.try_with(|cork| cork.borrow().connection == connection).unwrap_or_default()
-}
-
-/// Lets frames be put here, if this thread serves the connection.
-pub(super) fn arm(connection: usize, merge: u64) {
-    let _ = CORK.try_with(|cork| {
-        let mut cork = cork.borrow_mut();
-        if cork.connection == connection {
-            cork.merge = Some(merge);
+/// Begins to serve a connection, until [`end`].
+pub(super) fn begin(connection: usize) {
+    with(|corks| {
+        let outer = std::mem::replace(&mut corks.current, Cork { connection, ..Cork::default() });
+        if outer.connection != 0 {
+            corks.outer.push(outer);
         }
     });
 }
 
-/// Puts a message here, if that may be; says which merge will take it.
+/// Stops serving the connection that was begun last; its frames were taken out before.
+pub(super) fn end() {
+    with(|corks| {
+        debug_assert!(corks.current.frames.is_empty());
+        corks.current = corks.outer.pop().unwrap_or_default();
+    });
+}
+
+/// Lets `room` bytes of frames be put here, if the connection's handler is the one that this thread polls.
+pub(super) fn arm(connection: usize, room: usize) -> bool {
+    with(|corks| {
+        let is_current = corks.current.connection == connection;
+        if is_current {
+            corks.current.room = room;
+        }
+        is_current
+    })
+}
+
+/// Puts a message here, if that may be.
 #[inline]
-pub(super) fn put(connection: usize, message: &Message, limit: usize) -> Option<u64> {
-    CORK.try_with(|cork| {
-        let mut cork = cork.borrow_mut();
-        let merge = cork.merge.filter(|_| cork.connection == connection)?;
+pub(super) fn put(connection: usize, message: &Message) -> bool {
+    with(|corks| {
+        let cork = &mut corks.current;
         let payload = message.payload();
-        if payload.len() >= SHARE_FROM || cork.frames.len() >= limit {
-            return None;
+        if cork.connection != connection || cork.frames.len() >= cork.room || payload.len() >= SHARE_FROM {
+            return false;
         }
         if cork.frames.capacity() == 0 {
             cork.frames = buffers::take_output();
         }
         Header::of_message(message.kind().opcode(), payload.len()).encode(&mut cork.frames);
         cork.frames.extend_from_slice(payload);
-        Some(merge)
+        true
     })
-    .ok()
-    .flatten()
 }
 
-/// Takes the connection's frames out, if there are any; no more are put here until it is armed again.
+/// Takes the connection's frames out, and lets no more be put here until it is armed again; `None` if this thread does
+/// not serve it.
 pub(super) fn take(connection: usize) -> Option<Vec<u8>> {
-    CORK.try_with(|cork| {
-        let mut cork = cork.borrow_mut();
-        if cork.connection != connection {
-            return None;
+    with(|corks| {
+        let mut taken = None::<Vec<u8>>;
+        // A connection may be served by a handler that is served itself.
+        for cork in corks.outer.iter_mut().chain([&mut corks.current]).filter(|cork| cork.connection == connection) {
+            cork.room = 0;
+            let frames = std::mem::take(&mut cork.frames);
+            match &mut taken {
+                Some(earlier) if !earlier.is_empty() => earlier.extend_from_slice(&frames),
+                _ => taken = Some(frames),
+            }
         }
-        cork.merge = None;
-        (!cork.frames.is_empty()).then(|| std::mem::take(&mut cork.frames))
+        taken
     })
-    .ok()
-    .flatten()
 }

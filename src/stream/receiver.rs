@@ -37,6 +37,8 @@ pub(super) struct ReceiverState {
     /// Borrowed from the thread while there are bytes to take apart.
     pub(super) inbox: Option<Box<Inbox>>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether this half has armed a cork and not seen it merged since.
+    armed: bool,
     /// Whether the end has been told.
     told: bool,
 }
@@ -44,7 +46,7 @@ pub(super) struct ReceiverState {
 impl ReceiverState {
     pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
         let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
-        Self { half, inbox, timer: None, told: false }
+        Self { half, inbox, timer: None, armed: false, told: false }
     }
 
     /// The next message; `None` once the connection has ended cleanly.
@@ -58,9 +60,12 @@ impl ReceiverState {
             if let Some(inbox) = &mut self.inbox
                 && let Some(message) = self.half.whole_message(inbox)
             {
+                if inbox.is_empty() {
+                    self.release();
+                }
                 return Poll::Ready(Ok(Some(message)));
             }
-            match self.take_event(shared, Delivery::Whole) {
+            match ready!(self.poll_take(cx, shared, Delivery::Whole)) {
                 Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
                 Some(_) => {}
                 None => {
@@ -80,7 +85,7 @@ impl ReceiverState {
         delivery: Delivery,
     ) -> Poll<Result<Option<Event>, Error>> {
         loop {
-            if let Some(event) = self.take_event(shared, delivery) {
+            if let Some(event) = ready!(self.poll_take(cx, shared, delivery)) {
                 return Poll::Ready(Ok(Some(event)));
             }
             if !ready!(self.poll_bytes(cx, shared, delivery)) {
@@ -91,16 +96,28 @@ impl ReceiverState {
 
     /// Takes the next event out of the bytes that are here, and answers it.
     #[inline(never)]
-    fn take_event<S: AsyncRead + AsyncWrite + Unpin>(
+    fn poll_take<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
+        cx: &Context<'_>,
         shared: &Shared<S>,
         delivery: Delivery,
-    ) -> Option<Event> {
+    ) -> Poll<Option<Event>> {
         if self.inbox.as_ref().is_none_or(|inbox| inbox.is_empty()) && !self.half.is_due() {
-            return None;
+            return Poll::Ready(None);
+        }
+        if self.armed {
+            // The answer to what is next comes behind what another thread has in its cork.
+            let mut core = shared.lock();
+            if core.cork_is_elsewhere() {
+                core.wait(cx);
+                return Poll::Pending;
+            }
+            self.armed = false;
         }
         let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
-        match self.half.receive(inbox, delivery) {
+        let received = self.half.receive(inbox, delivery);
+        self.release();
+        Poll::Ready(match received {
             Ok(Some(event)) => {
                 if !matches!(event, Event::Message(_) | Event::Chunk(_)) {
                     let mut core = shared.lock();
@@ -114,7 +131,7 @@ impl ReceiverState {
                 shared.lock().send.fail(fault);
                 None
             }
-        }
+        })
     }
 
     /// Gets more bytes, unless the connection is over. Has everything written before it waits.
@@ -126,14 +143,17 @@ impl ReceiverState {
         delivery: Delivery,
     ) -> Poll<bool> {
         let mut core = shared.lock();
-        core.catch_up();
+        if core.cork_is_elsewhere() {
+            core.wait(cx);
+            return Poll::Pending;
+        }
         let filled = self.poll_fill(cx, &mut core, delivery);
         if filled.is_pending() {
             core.wait_for_change(cx);
             shared.settle(&mut core);
             self.release();
         } else {
-            shared.arm(&core);
+            self.armed = shared.arm(&mut core);
         }
         filled
     }

@@ -1,10 +1,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc, MutexGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, MutexGuard},
     task::{Context, Poll, ready},
 };
 
@@ -36,13 +33,11 @@ pub struct Sender<S> {
     pub(super) shared: Arc<Shared<S>>,
     /// Whether it is the only one that sends messages, which may then go to a cork.
     pub(super) sole: bool,
-    /// Which merge took, or will take, the last messages that it put into a cork; 0 for none.
-    last_merge: AtomicU64,
 }
 
 impl<S> Sender<S> {
     pub(super) const fn sole(shared: Arc<Shared<S>>) -> Self {
-        Self { shared, sole: true, last_merge: AtomicU64::new(0) }
+        Self { shared, sole: true }
     }
 
     /// The same, when others may come to send beside it.
@@ -53,11 +48,7 @@ impl<S> Sender<S> {
     /// Puts a message into this thread's cork, if that may be.
     #[inline]
     pub(super) fn put_into_cork(&self, message: &Message) -> bool {
-        let merge = if self.sole { cork::put(self.shared.id(), message, HIGH_WATER) } else { None };
-        if let Some(merge) = merge {
-            self.last_merge.store(merge, Ordering::Relaxed);
-        }
-        merge.is_some()
+        self.sole && cork::put(self.shared.id(), message)
     }
 }
 
@@ -155,12 +146,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// As for [`send`](Self::send).
     pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
-        {
+        let mut queued = false;
+        poll_fn(|cx| {
             let mut core = self.shared.lock();
-            core.borrow_buffer();
-            core.send.ping(&payload)?;
-        }
-        poll_fn(|cx| self.poll_written(cx, self.shared.lock())).await
+            if !queued {
+                if core.cork_is_elsewhere() {
+                    core.wait(cx);
+                    return Poll::Pending;
+                }
+                core.borrow_buffer();
+                core.send.ping(&payload)?;
+                queued = true;
+            }
+            self.poll_written(cx, core)
+        })
+        .await
     }
 
     /// Begins a message that is sent in parts. Other senders' messages wait until it is finished.
@@ -234,13 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     pub(crate) fn start_close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
-        let mut core = self.shared.lock();
-        let frame = CloseFrame::new(code, reason);
-        if self.shared.is_corked(&core) && !cork::is_here(self.shared.id()) {
-            core.close_later(frame);
-        } else {
-            core.close(frame);
-        }
+        self.shared.lock().close(CloseFrame::new(code, reason));
     }
 
     /// Writes what the transport takes at once.
@@ -300,9 +294,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         cx: &mut Context<'_>,
         mut core: Locked<'a, S>,
     ) -> Poll<Result<Locked<'a, S>, Error>> {
-        // Its messages may still be in the cork of the thread that it came from.
-        let earlier_are_corked = self.last_merge.load(Ordering::Relaxed) > core.merges;
-        if (core.send.message_is_open() || earlier_are_corked) && core.send.is_open() {
+        if core.is_about_to_close() {
+            return Poll::Ready(Err(Error::Closed));
+        }
+        if (core.send.message_is_open() || core.cork_is_elsewhere()) && core.send.is_open() {
             core.wait(cx);
             return Poll::Pending;
         }
@@ -326,8 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 
 impl<S> Clone for Sender<S> {
     fn clone(&self) -> Self {
-        let last_merge = AtomicU64::new(self.last_merge.load(Ordering::Relaxed));
-        Self { shared: Arc::clone(&self.shared), sole: false, last_merge }
+        Self { shared: Arc::clone(&self.shared), sole: false }
     }
 }
 

@@ -7,8 +7,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Sender, WebSocket,
-    cork::{self, Cork},
+    Sender, WebSocket, cork,
     shared::{Core, Shared},
 };
 use crate::CloseCode;
@@ -64,38 +63,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 /// The thread's turn with a handler, during which it need not write what it sends.
 struct Turn<'a, S> {
     shared: &'a Shared<S>,
-    outer: Option<Cork>,
 }
 
 impl<'a, S> Turn<'a, S> {
     fn begin(shared: &'a Shared<S>) -> Self {
         shared.cork();
-        Self { shared, outer: Some(cork::begin(shared.id())) }
+        cork::begin(shared.id());
+        Self { shared }
     }
 
-    /// Ends it; what was sent is in the queue, and is to be written.
-    fn end(mut self) -> MutexGuard<'a, Core<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    /// Ends it, with what was sent in the queue.
+    fn end(self) -> MutexGuard<'a, Core<S>> {
         let mut core = self.shared.lock();
         self.shared.uncork(&mut core);
-        core.catch_up();
-        if let Some(outer) = self.outer.take() {
-            cork::end(outer);
-        }
         core
     }
 }
 
 impl<S> Drop for Turn<'_, S> {
     fn drop(&mut self) {
-        let Some(outer) = self.outer.take() else { return };
-        // Unless the receiver has written all there was, the handler has panicked.
-        if !self.shared.is_settled() {
+        if std::thread::panicking() {
+            // The handler has; what it sent stays in front of what others send.
             self.shared.uncork(&mut self.shared.lock());
         }
-        cork::end(outer);
+        cork::end();
     }
 }
 

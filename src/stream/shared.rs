@@ -52,9 +52,9 @@ pub(super) struct Core<S> {
     /// Whether bytes may be held back inside the transport.
     unflushed: bool,
     ending: Ending,
-    /// How often frames from a cork have been merged into the queue, counted from 1.
-    pub(super) merges: u64,
-    /// A Close that another thread asked for while the handler was polled, whose messages go first.
+    /// Whether a thread that polls the handler may have frames in its cork, which go first.
+    cork_is_armed: bool,
+    /// A Close that another thread asked for meanwhile.
     late_close: Option<CloseFrame>,
     /// Made when somebody has to wait for a write.
     wakers: Option<Arc<Wakers>>,
@@ -111,10 +111,10 @@ impl<S> Shared<S> {
     }
 
     /// Lets this thread gather messages without the lock, if it serves the connection.
-    pub(super) fn arm(&self, core: &Core<S>) {
-        if self.is_corked(core) && core.send.takes_frames() {
-            cork::arm(self.id(), core.merges + 1);
-        }
+    pub(super) fn arm(&self, core: &mut Core<S>) -> bool {
+        let room = HIGH_WATER.saturating_sub(core.send.queued());
+        core.cork_is_armed = self.is_corked(core) && core.send.takes_frames() && room > 0 && cork::arm(self.id(), room);
+        core.cork_is_armed
     }
 
     /// Whether `send` may leave the writing to another.
@@ -151,11 +151,54 @@ impl<S> Shared<S> {
 }
 
 impl<S> Core<S> {
-    /// Queues what a cork has gathered.
+    /// Queues what this thread's cork has gathered, and does what had to wait for it.
     fn merge(&mut self, frames: Vec<u8>) {
-        self.merges += 1;
-        if let Some(buffer) = self.send.queue_frames(frames) {
+        if !frames.is_empty()
+            && let Some(buffer) = self.send.queue_frames(frames)
+        {
             buffers::give_output(buffer);
+        }
+        if std::mem::take(&mut self.cork_is_armed) {
+            if let Some(frame) = self.late_close.take() {
+                self.close_now(frame);
+            }
+            self.wake_writers();
+        }
+    }
+
+    /// Whether something has to wait for what another thread has in its cork; that wakes `wait`.
+    pub(super) const fn cork_is_elsewhere(&self) -> bool {
+        // On this thread, whoever took the lock has merged it.
+        self.cork_is_armed
+    }
+
+    /// Begins the closing handshake, behind what another thread has in its cork.
+    pub(super) fn close(&mut self, frame: CloseFrame) {
+        if self.cork_is_elsewhere() {
+            self.late_close.get_or_insert(frame);
+        } else {
+            self.close_now(frame);
+        }
+    }
+
+    fn close_now(&mut self, frame: CloseFrame) {
+        self.borrow_buffer();
+        self.send.close(Some(frame), now());
+        // Whoever receives has a deadline to keep now.
+        self.wake_all();
+    }
+
+    #[inline]
+    pub(super) fn borrow_buffer(&mut self) {
+        if self.send.output().has_no_buffer() {
+            self.send.output().lend(buffers::take_output());
+        }
+    }
+
+    /// Wakes everybody who waits for this connection, as its state has changed.
+    pub(super) fn wake_all(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
         }
         self.wake_writers();
     }
@@ -165,6 +208,11 @@ impl<S> Core<S> {
         if let Some(wakers) = self.wakers.take() {
             wakers.wake_all();
         }
+    }
+
+    /// Whether a Close waits for what another thread has in its cork: nothing may be sent behind it.
+    pub(super) const fn is_about_to_close(&self) -> bool {
+        self.late_close.is_some()
     }
 }
 
@@ -176,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             send,
             unflushed: false,
             ending: Ending::NotYet,
-            merges: 0,
+            cork_is_armed: false,
             late_close: None,
             wakers: None,
             reader: None,
@@ -213,41 +261,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     pub(super) fn queue(&mut self, message: &Message, compress: Compress) -> Result<(), Error> {
         self.borrow_buffer();
         Ok(self.send.send(message, compress)?)
-    }
-
-    /// Begins the closing handshake.
-    pub(super) fn close(&mut self, frame: CloseFrame) {
-        self.borrow_buffer();
-        self.send.close(Some(frame), now());
-        // Whoever receives has a deadline to keep now.
-        self.wake_all();
-    }
-
-    /// Begins the closing handshake once the messages are queued that the handler is sending.
-    pub(super) fn close_later(&mut self, frame: CloseFrame) {
-        self.late_close.get_or_insert(frame);
-    }
-
-    /// Does what was asked for while the handler was polled.
-    pub(super) fn catch_up(&mut self) {
-        if let Some(frame) = self.late_close.take() {
-            self.close(frame);
-        }
-    }
-
-    #[inline]
-    pub(super) fn borrow_buffer(&mut self) {
-        if self.send.output().has_no_buffer() {
-            self.send.output().lend(buffers::take_output());
-        }
-    }
-
-    /// Wakes everybody who waits for this connection, as its state has changed.
-    pub(super) fn wake_all(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-        self.wake_writers();
     }
 
     /// Has the task woken when the connection's state changes; the transport wakes it when bytes come.

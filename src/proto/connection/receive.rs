@@ -262,6 +262,10 @@ impl ReceiveHalf {
         };
         let delivery = assembly.delivery(delivery);
         let most = if delivery == Delivery::Whole { usize::MAX } else { MAX_CHUNK };
+        if delivery == Delivery::Whole {
+            // It may have been begun when it was not to be held.
+            assembly.admit(frame.remaining, self.max_message)?;
+        }
         let waiting = inbox.as_mut_bytes();
         let here = frame.remaining.min(waiting.len().min(most) as u64);
         if here == 0 && frame.remaining > 0 {
