@@ -93,18 +93,30 @@ pub(super) fn put(connection: usize, message: &Message) -> bool {
 
 /// Takes the connection's frames out, and lets no more be put here until it is armed again; `None` if this thread does
 /// not serve it.
+#[inline]
 pub(super) fn take(connection: usize) -> Option<Vec<u8>> {
-    with(|corks| {
-        let mut taken = None::<Vec<u8>>;
-        // A connection may be served by a handler that is served itself.
-        for cork in corks.outer.iter_mut().chain([&mut corks.current]).filter(|cork| cork.connection == connection) {
-            cork.room = 0;
-            let frames = std::mem::take(&mut cork.frames);
-            match &mut taken {
-                Some(earlier) if !earlier.is_empty() => earlier.extend_from_slice(&frames),
-                _ => taken = Some(frames),
-            }
+    with(|corks| if corks.outer.is_empty() { corks.current.take(connection) } else { corks.take(connection) })
+}
+
+impl Cork {
+    #[inline]
+    fn take(&mut self, connection: usize) -> Option<Vec<u8>> {
+        if self.connection != connection {
+            return None;
         }
-        taken
-    })
+        self.room = 0;
+        Some(std::mem::take(&mut self.frames))
+    }
+}
+
+impl Corks {
+    /// A connection may be served by a handler that is served itself.
+    #[cold]
+    fn take(&mut self, connection: usize) -> Option<Vec<u8>> {
+        let corks = self.outer.iter_mut().chain([&mut self.current]);
+        corks.filter_map(|cork| cork.take(connection)).reduce(|mut earlier, frames| {
+            earlier.extend_from_slice(&frames);
+            earlier
+        })
+    }
 }
