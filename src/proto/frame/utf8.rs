@@ -74,7 +74,7 @@ pub(crate) fn is_utf8(text: &[u8]) -> bool {
         return simdutf8::basic::from_utf8(text).is_ok();
     }
     // Less than a block would be checked byte by byte; a block that is filled up with NULs takes a third of the time
-    // for 20 bytes of mixed text, and a tenth for 60.
+    // for 20 bytes of mixed text that no branch predictor knows, and a tenth for 60.
     text.is_ascii() || {
         let mut block = [0; SHORT];
         block[..text.len()].copy_from_slice(text);
