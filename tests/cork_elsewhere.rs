@@ -412,25 +412,33 @@ async fn sender_that_has_closed_in_another_thread_cannot_send_there() {
 
 #[tokio::test]
 async fn close_of_the_peer_that_another_thread_reads_is_answered_behind_what_was_sent_here() {
-    let wire = wire_with(&["a"]);
-    let moved = slot();
-    let handler = async |mut ws: WebSocket<Wire>| {
-        ws.recv().await?;
-        ws.send("one").await?;
-        wire.push(&frame(Role::Client, CLOSE, &close_payload(CloseCode::NORMAL, "")));
-        let moved = Arc::clone(&moved);
-        elsewhere(move || {
-            // It waits for the end of the turn, with the Close unread.
-            assert!(poll_now(pin!(ws.recv())).is_pending());
-            put(&moved, ws);
-        });
-        forever().await
-    };
-    let mut served = pin!(serve_connection(server(&wire), handler));
-    assert!(poll_now(served.as_mut()).is_pending());
-    let mut ws: WebSocket<Wire> = take(&moved);
-    elsewhere(move || assert!(matches!(poll_now(pin!(ws.recv())), Poll::Ready(Ok(None)))));
-    assert_eq!(output(&wire), [text("one"), close(CloseCode::NORMAL)]);
+    for came_with_the_message in [true, false] {
+        let wire = wire_with(&["a"]);
+        let close_of_peer = frame(Role::Client, CLOSE, &close_payload(CloseCode::NORMAL, ""));
+        if came_with_the_message {
+            wire.push(&close_of_peer);
+        }
+        let moved = slot();
+        let handler = async |mut ws: WebSocket<Wire>| {
+            ws.recv().await?;
+            ws.send("one").await?;
+            if !came_with_the_message {
+                wire.push(&close_of_peer);
+            }
+            let moved = Arc::clone(&moved);
+            elsewhere(move || {
+                // It waits for the end of the turn, with the Close unanswered.
+                assert!(poll_now(pin!(ws.recv())).is_pending());
+                put(&moved, ws);
+            });
+            forever().await
+        };
+        let mut served = pin!(serve_connection(server(&wire), handler));
+        assert!(poll_now(served.as_mut()).is_pending());
+        let mut ws: WebSocket<Wire> = take(&moved);
+        elsewhere(move || assert!(matches!(poll_now(pin!(ws.recv())), Poll::Ready(Ok(None)))));
+        assert_eq!(output(&wire), [text("one"), close(CloseCode::NORMAL)]);
+    }
 }
 
 /// What many servers do: greet, split, and leave the receiver to a task. Any thread may take it up at once.

@@ -11,9 +11,10 @@ use crate::proto::{
     frame::{MaskingKey, ProtocolError, Utf8Validator, apply_mask},
 };
 
-/// A message's buffer does not grow once more for so many bytes.
+/// From how many bytes of a frame on they are read where they belong, without a copy. For fewer, a message's buffer does
+/// not grow once more either.
 #[cfg(feature = "stream")]
-const SMALL_REST: usize = 32 * 1024;
+const DIRECT_FROM: usize = 32 * 1024;
 
 /// How much is copied and then unmasked while the first-level cache still has it.
 const BLOCK: usize = 4096;
@@ -167,13 +168,13 @@ impl Assembly {
         }
     }
 
-    /// Where so many bytes more may be put, and how many of them; `None` if they have to be inflated.
+    /// Where so many bytes more may be put, and how many of them; `None` if they are few or have to be inflated.
     #[cfg(feature = "stream")]
     pub(super) fn direct(&mut self, remaining: u64) -> Option<(&mut Vec<u8>, usize)> {
         // As much again as has arrived, and not by what a header announces; but for a small rest.
         let (arrived, remaining) = (self.bytes.len(), usize::try_from(remaining).unwrap_or(usize::MAX));
-        let room = if remaining <= arrived.saturating_add(SMALL_REST) { remaining } else { arrived };
-        if self.compressed || arrived == 0 {
+        let room = if remaining <= arrived.saturating_add(DIRECT_FROM) { remaining } else { arrived };
+        if self.compressed || arrived == 0 || remaining < DIRECT_FROM {
             return None;
         }
         if self.bytes.capacity() == self.bytes.len() {

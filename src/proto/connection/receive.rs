@@ -46,10 +46,6 @@ struct Frame {
     remaining: u64,
 }
 
-/// From how many bytes of a frame on they are read where they belong, without a copy.
-#[cfg(feature = "stream")]
-const DIRECT_FROM: u64 = 32 * 1024;
-
 const HEADER: Phase = Phase::Header { bytes: [0; MAX_HEADER_LEN], len: 0 };
 
 impl ReceiveHalf {
@@ -82,7 +78,7 @@ impl ReceiveHalf {
     #[cfg(feature = "stream")]
     pub(crate) fn direct(&mut self, delivery: Delivery) -> Option<(&mut Vec<u8>, usize)> {
         let (Phase::Data(frame), Some(assembly)) = (&self.phase, &mut self.assembly) else { return None };
-        if assembly.delivery(delivery) != Delivery::Whole || frame.remaining < DIRECT_FROM {
+        if assembly.delivery(delivery) != Delivery::Whole {
             return None;
         }
         assembly.direct(frame.remaining)
