@@ -11,11 +11,10 @@ use std::{
 };
 
 use sockeye::{
-    Config, Role,
+    Config, Limits, Role,
     proto::{
         connection::{Connection, Event, Inbox},
         handshake::{Accept, AcceptError, Refusal, Response, ServerHandshake},
-        http::HeadLimits,
     },
 };
 
@@ -63,7 +62,7 @@ fn serve(mut tcp: TcpStream) -> Result<()> {
 
 /// Answers the request for an upgrade; what is behind it goes into the inbox.
 fn handshake(tcp: &mut TcpStream, inbox: &mut Inbox) -> Result<()> {
-    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let mut handshake = ServerHandshake::new(Limits::internet());
     let mut buffer = [0; 4096];
     loop {
         let read = tcp.read(&mut buffer)?;

@@ -7,8 +7,8 @@
 pub mod proto;
 
 pub use proto::{
-    Utf8Bytes,
-    connection::{Compress, Config, Keepalive, Kind, Message, PreparedMessage, Role},
+    Limits, Utf8Bytes,
+    connection::{Compress, Config, Keepalive, Kind, Message, PreparedMessage, Role, SlowReader},
     extension::deflate::DeflateConfig,
     frame::{CloseCode, CloseFrame},
 };

@@ -7,7 +7,8 @@ use std::{
 };
 
 /// Each module with its floor, and what else of a lower floor it must not import.
-const FLOORS: [(&str, u8, &[&str]); 10] = [
+const FLOORS: [(&str, u8, &[&str]); 11] = [
+    ("proto::limits", 0, &[]),
     ("proto::utf8_bytes", 0, &[]),
     ("proto::frame", 1, &[]),
     ("proto::http", 1, &["proto::utf8_bytes"]),
@@ -36,6 +37,7 @@ fn a_floor_imports_only_lower_floors() {
             let target = match path.split_once("::") {
                 None => reexports.get(&path).cloned().unwrap_or(path),
                 Some(("proto", "Utf8Bytes")) => "proto::utf8_bytes".into(),
+                Some(("proto", "Limits")) => "proto::limits".into(),
                 Some(_) => path,
             };
             let Some((target, target_floor, _)) = floor_of(&target) else {
@@ -131,7 +133,11 @@ fn reexports() -> BTreeMap<String, String> {
         if let Some((_, tree)) = statement.split_once("pub use ") {
             for path in leaves(tree.trim()) {
                 let (module, name) = path.rsplit_once("::").expect("a path has a module");
-                let module = if path == "proto::Utf8Bytes" { "proto::utf8_bytes" } else { module };
+                let module = match path.as_str() {
+                    "proto::Utf8Bytes" => "proto::utf8_bytes",
+                    "proto::Limits" => "proto::limits",
+                    _ => module,
+                };
                 found.insert(name.to_owned(), module.to_owned());
             }
         }

@@ -9,16 +9,18 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
 use io::{
     BINARY, TEXT, frame, pattern,
-    tcp::{bind, echo, serve},
+    tcp::{Running, bind, echo, serve},
     unhung,
 };
-use sockeye::{CloseCode, Config, Error, Message, Role, WebSocket, connect, proto::connection::End};
+use sockeye::{
+    CloseCode, Config, Error, Limits, Message, Role, WebSocket, connect,
+    proto::{connection::End, handshake::HandshakeError},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{Notify, mpsc},
@@ -268,27 +270,40 @@ async fn sender_to_a_peer_that_resets_the_connection_is_told() {
 }
 
 #[tokio::test]
-async fn third_connection_of_two_waits_until_another_ends() {
+async fn third_connection_of_two_is_told_so_and_let_in_when_another_ends() {
     let server = serve(bind().await.max_connections(2), echo);
     unhung(async {
         let mut first = connect(server.url()).await.unwrap();
         let mut second = connect(server.url()).await.unwrap();
-        let mut third = pin!(connect(server.url()).into_future());
-        // The others are served while the third waits in the operating system's queue.
-        for _ in 0..100 {
-            for client in [&mut first, &mut second] {
-                client.send("still served").await.unwrap();
-                client.recv().await.unwrap().unwrap();
-            }
-            let polled = std::future::poll_fn(|cx| Poll::Ready(third.as_mut().poll(cx).is_ready())).await;
-            assert!(!polled, "a third connection beside two");
+        let refused = status_of(connect(server.url()).await.unwrap_err());
+        assert_eq!(refused, (503, "the server has 2 connections, which is its limit\n".into()));
+        for client in [&mut first, &mut second] {
+            client.send("still served").await.unwrap();
+            assert_eq!(client.recv().await.unwrap(), Some("still served".into()));
         }
         first.close(CloseCode::NORMAL, "").await.unwrap();
-        let mut third = third.await.unwrap();
+        let mut third = connect_when_there_is_room(&server).await;
         third.send("served now").await.unwrap();
         assert_eq!(third.recv().await.unwrap(), Some("served now".into()));
     })
     .await;
+}
+
+/// A server learns of an end a little later than its client.
+async fn connect_when_there_is_room(server: &Running) -> WebSocket {
+    loop {
+        match connect(server.url()).await {
+            Ok(client) => return client,
+            Err(error) => assert_eq!(status_of(error).0, 503),
+        }
+    }
+}
+
+/// The status and the body of the response that refused a client.
+fn status_of(error: Error) -> (u16, String) {
+    let Error::Handshake(error) = error else { panic!("{error:?}") };
+    let HandshakeError::Refused(response) = *error else { panic!("{error:?}") };
+    (response.status(), String::from_utf8(response.body.to_vec()).expect("a text"))
 }
 
 #[tokio::test]
@@ -301,10 +316,10 @@ async fn connection_that_was_refused_or_lost_gives_its_place_back() {
             refused.io.write_all(b"no HTTP at all\r\n\r\n").await.unwrap();
             refused.io.read_to_end(&mut Vec::new()).await.unwrap();
             drop(refused);
-            let mut lost = server.peer().await;
-            lost.io.write_all(&[BINARY, 0xff, 0]).await.unwrap();
+            let lost = connect_when_there_is_room(&server).await.into_parts().unwrap();
+            lost.io.unwrap().write_all(&[BINARY, 0xff, 0]).await.unwrap();
         }
-        let mut client = connect(server.url()).await.unwrap();
+        let mut client = connect_when_there_is_room(&server).await;
         client.close(CloseCode::NORMAL, "").await.unwrap();
     })
     .await;
@@ -320,7 +335,7 @@ async fn server_that_does_not_answer_a_close_costs_the_close_timeout() {
         drop(ws);
     });
     unhung(async {
-        let config = Config::new(Role::Client).close_timeout(Duration::from_millis(50));
+        let config = Config::new(Role::Client).limits(Limits::trusted().close_timeout(Duration::from_millis(50)));
         let mut client = connect(format!("ws://{address}")).config(config).await.unwrap();
         assert!(matches!(client.close(CloseCode::NORMAL, "").await, Err(Error::TimedOut(_))));
     })

@@ -142,7 +142,7 @@ async fn handshake_timeout_without_end_does_not_panic() {
     let (io, mut peer) = client();
     asks(&mut peer, "").await;
     let mut options = Options::default();
-    options.handshake_timeout = Duration::MAX;
+    options.config.limits.handshake_timeout = Duration::MAX;
     accept_with(io, &options).await.unwrap();
 }
 

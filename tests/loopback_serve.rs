@@ -11,7 +11,7 @@ use io::{
     unhung,
 };
 use sockeye::{
-    CloseCode, Config, Error, Role, WebSocket, connect,
+    CloseCode, Config, Error, Limits, Role, WebSocket, connect,
     proto::{
         connection::{End, Initiator},
         handshake::{Accept, HandshakeError, Request, Response},
@@ -97,19 +97,21 @@ async fn handler_that_returns_what_it_queued_sends_it_first() {
 
 #[tokio::test]
 async fn judge_accepts_with_subprotocol_and_headers_or_rejects_with_a_response() {
-    let server = bind().await.judge(|request| match request.path() {
-        "/chat" => {
-            let subprotocol = request.choose_subprotocol(["v2", "v1"]).map(String::from);
-            let mut accept = Accept { subprotocol, ..Accept::default() };
-            accept.headers.push("X-Room", request.query().unwrap_or("none")).expect("a query is fit for a header");
-            Ok(accept)
-        }
-        _ => {
-            let mut response = Response::new(403).expect("403 is a status");
-            response.headers.push("X-Why", "no such room").expect("a valid header");
-            response.body = "ask for /chat\n".into();
-            Err(response)
-        }
+    let server = bind().await.judge(|request, _peer| {
+        std::future::ready(match request.path() {
+            "/chat" => {
+                let subprotocol = request.choose_subprotocol(["v2", "v1"]).map(String::from);
+                let mut accept = Accept { subprotocol, ..Accept::default() };
+                accept.headers.push("X-Room", request.query().unwrap_or("none")).expect("a query is fit for a header");
+                Ok(accept)
+            }
+            _ => {
+                let mut response = Response::new(403).expect("403 is a status");
+                response.headers.push("X-Why", "no such room").expect("a valid header");
+                response.body = "ask for /chat\n".into();
+                Err(response)
+            }
+        })
     });
     let server = serve(server, echo);
     unhung(async {
@@ -185,7 +187,7 @@ async fn frames_right_behind_the_request_are_used() {
 
 #[tokio::test]
 async fn client_that_asks_for_nothing_is_told_408() {
-    let server = serve(bind().await.handshake_timeout(Duration::from_millis(20)), echo);
+    let server = serve(bind().await.limits(Limits::internet().handshake_timeout(Duration::from_millis(20))), echo);
     unhung(async {
         for begun in ["", REQUEST] {
             let mut silent = server.tcp().await;
@@ -210,7 +212,7 @@ where
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     // A peer that never answers is given up by the drain timeout and not by this one.
-    let config = Config::new(Role::Server).close_timeout(Duration::from_secs(3600));
+    let config = Config::new(Role::Server).limits(Limits::internet().close_timeout(Duration::from_secs(3600)));
     let server = bind().await.drain_timeout(drain).config(config);
     let address = server.local_addr().expect("it is bound");
     let (stop, stops) = oneshot::channel();

@@ -1,11 +1,12 @@
 //! RFC 6455 §4: the opening handshake, every MUST of both roles, without a socket.
 
 use sockeye::proto::{
+    Limits,
     handshake::{
         Accept, AcceptError, Accepted, BuildError, ClientHandshake, ClientRequest, HandshakeError, Refusal, Request,
         Response, ServerHandshake,
     },
-    http::{HeadError, HeadLimits, Headers, InvalidHeader},
+    http::{HeadError, Headers, InvalidHeader},
 };
 
 const NONCE: [u8; 16] = *b"the sample nonce"; // §1.3
@@ -43,10 +44,10 @@ fn plus(head: &str, line: &str) -> String {
 }
 
 fn receive(input: &str) -> Result<Request, Refusal> {
-    receive_with(HeadLimits::default(), input.as_bytes())
+    receive_with(Limits::internet(), input.as_bytes())
 }
 
-fn receive_with(limits: HeadLimits, input: &[u8]) -> Result<Request, Refusal> {
+fn receive_with(limits: Limits, input: &[u8]) -> Result<Request, Refusal> {
     let (consumed, request) = ServerHandshake::new(limits).receive(input)?;
     assert_eq!(consumed, input.len());
     Ok(request.expect("the head is whole"))
@@ -73,7 +74,7 @@ fn client_request() -> ClientRequest {
 
 fn start(request: &ClientRequest) -> (ClientHandshake, String) {
     let (handshake, bytes) =
-        ClientHandshake::new(request, NONCE, HeadLimits::default(), 64).expect("the request can be sent");
+        ClientHandshake::new(request, NONCE, Limits::internet(), 64).expect("the request can be sent");
     (handshake, String::from_utf8(bytes.to_vec()).expect("ASCII"))
 }
 
@@ -110,7 +111,7 @@ mod server {
         let whole = receive(REQUEST).expect("well-formed");
         let input = [REQUEST.as_bytes(), b"\x81\x85frames\r\n\r\n"].concat();
         for at in 0..=input.len() {
-            let mut handshake = ServerHandshake::new(HeadLimits::default());
+            let mut handshake = ServerHandshake::new(Limits::internet());
             let (first, early) = handshake.receive(&input[..at]).expect("well-formed");
             assert_eq!(first, at.min(REQUEST.len()));
             assert_eq!(early.is_some(), at >= REQUEST.len(), "at {at}");
@@ -123,7 +124,7 @@ mod server {
 
     #[test]
     fn gives_the_same_refusal_at_every_split() {
-        let limits = HeadLimits { max_head: 200, max_headers: 5, max_target: 30 };
+        let limits = Limits::internet().max_head(200).max_headers(5).max_target(30);
         for (input, refusal) in [
             (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(30)), HeadError::TargetTooLong { limit: 30 }),
             (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(200)), HeadError::TooLarge { limit: 200 }),
@@ -295,24 +296,24 @@ mod server {
         for times in [96, 2000] {
             assert_eq!(serve(&many("A: b\r\n", times)), Err(refusal));
         }
-        let small = HeadLimits { max_headers: 5, ..HeadLimits::default() };
+        let small = Limits::internet().max_headers(5);
         assert!(receive_with(small, REQUEST.as_bytes()).is_ok());
-        let small = HeadLimits { max_headers: 4, ..small };
+        let small = small.max_headers(4);
         assert!(receive_with(small, REQUEST.as_bytes()).is_err());
     }
 
     #[test]
     fn refuses_heads_and_targets_over_the_limit_to_the_byte() {
         let refusal = |limits, input: &str| receive_with(limits, input.as_bytes()).err();
-        let fits = HeadLimits { max_head: REQUEST.len(), ..HeadLimits::default() };
+        let fits = Limits::internet().max_head(REQUEST.len());
         assert_eq!(refusal(fits, REQUEST), None);
         let limit = REQUEST.len() - 1;
-        let over = HeadLimits { max_head: limit, ..fits };
+        let over = fits.max_head(limit);
         assert_eq!(refusal(over, REQUEST), Some(Refusal::Head(HeadError::TooLarge { limit })));
-        let fits = HeadLimits { max_target: "/chat?room=1".len(), ..HeadLimits::default() };
+        let fits = Limits::internet().max_target("/chat?room=1".len());
         assert_eq!(refusal(fits, REQUEST), None);
         let limit = fits.max_target - 1;
-        let over = HeadLimits { max_target: limit, ..fits };
+        let over = fits.max_target(limit);
         assert_eq!(refusal(over, REQUEST), Some(Refusal::Head(HeadError::TargetTooLong { limit })));
     }
 
@@ -322,7 +323,7 @@ mod server {
         let endless = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(20_000_000));
         let refusal = Refusal::Head(HeadError::TooLarge { limit: 16 * 1024 });
         assert_eq!(receive(&endless).err(), Some(refusal));
-        let mut handshake = ServerHandshake::new(HeadLimits::default());
+        let mut handshake = ServerHandshake::new(Limits::internet());
         let refused_at = endless.bytes().position(|byte| handshake.receive(&[byte]).is_err());
         assert_eq!((refused_at, handshake.received()), (Some(16 * 1024), 16 * 1024));
         let endless = "\r\n".repeat(10_000);
@@ -332,7 +333,7 @@ mod server {
     #[test]
     fn takes_a_large_head_byte_by_byte() {
         // T4: were it scanned anew with each byte, this would take 10^13 steps.
-        let limits = HeadLimits { max_head: 8 << 20, ..HeadLimits::default() };
+        let limits = Limits::internet().max_head(8 << 20);
         let request = plus(REQUEST, &format!("A: {}", "a".repeat(4 << 20)));
         let mut handshake = ServerHandshake::new(limits);
         let (last, first) = request.as_bytes().split_last().expect("not empty");
@@ -665,7 +666,7 @@ mod client {
     fn application_cannot_break_the_request() {
         // T29
         let build = |request: &ClientRequest| {
-            ClientHandshake::new(request, NONCE, HeadLimits::default(), 0).map(|_| ()).expect_err("cannot be sent")
+            ClientHandshake::new(request, NONCE, Limits::internet(), 0).map(|_| ()).expect_err("cannot be sent")
         };
         for name in ["Connection", "upgrade", "Sec-WebSocket-Key", "sec-websocket-protocol", "Transfer-Encoding"] {
             let request = ClientRequest { headers: header(name, "x"), ..client_request() };
@@ -731,7 +732,7 @@ fn deflate_out_of_range_is_the_callers_fault() {
     let deflate = Some(DeflateConfig { level: 10, ..DeflateConfig::default() });
     let error = BuildError::Deflate(InvalidDeflateConfig::Level { level: 10 });
     let asked = ClientRequest { deflate: deflate.clone(), ..client_request() };
-    assert_eq!(ClientHandshake::new(&asked, NONCE, HeadLimits::default(), 0).map(|_| ()), Err(error.clone()));
+    assert_eq!(ClientHandshake::new(&asked, NONCE, Limits::internet(), 0).map(|_| ()), Err(error.clone()));
     let accept = Accept { deflate, ..Accept::default() };
     assert_eq!(receive(REQUEST).expect("well-formed").accept(&accept), Err(AcceptError::Build(error)));
 }
@@ -741,7 +742,7 @@ fn deflate_out_of_range_is_the_callers_fault() {
 fn deflate_without_its_feature_is_the_callers_fault() {
     use sockeye::proto::extension::deflate::InvalidDeflateConfig::FeatureOff;
     let asked = ClientRequest { deflate: Some(Default::default()), ..client_request() };
-    let error = ClientHandshake::new(&asked, NONCE, HeadLimits::default(), 0).map(|_| ()).expect_err("no codec");
+    let error = ClientHandshake::new(&asked, NONCE, Limits::internet(), 0).map(|_| ()).expect_err("no codec");
     assert_eq!(error, BuildError::Deflate(FeatureOff));
     let accept = Accept { deflate: Some(Default::default()), ..Accept::default() };
     let error = receive(REQUEST).expect("well-formed").accept(&accept).expect_err("no codec");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Frame, KEY, Scenario, binary, heap, other, ping, pong, stream, text};
 use sockeye::{
-    Config, Keepalive, Message, Role,
+    Config, Keepalive, Limits, Message, Role,
     proto::connection::{End, SendError, Timeout},
 };
 
@@ -183,7 +183,7 @@ fn refuses_to_send_a_control_frame_of_126_bytes(role: Role) {
 // ── keepalive ──
 
 fn has_no_deadline_without_keepalive(role: Role) {
-    let mut us = Scenario::open(role);
+    let mut us = Scenario::new(role, Config::new(role).limits(Limits::trusted()).keepalive(None), None);
     assert_eq!(us.connection.next_deadline(), None);
     us.now += 1_000_000 * SECOND;
     us.connection.handle_timeout(us.now);

@@ -78,7 +78,7 @@ fn fails(role: Role, bytes: &[u8], fault: ProtocolError, code: u16) {
 }
 
 fn too_big(role: Role) -> ProtocolError {
-    ProtocolError::MessageTooBig { limit: sockeye::Config::new(role).max_message }
+    ProtocolError::MessageTooBig { limit: sockeye::Config::new(role).limits.max_message }
 }
 
 // ── headers as pure functions ──

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Pair, Scenario, close_frame, close_payload, other, ping, stream, text};
 use sockeye::{
-    CloseCode, CloseFrame, Compress, Config, Kind, Role,
+    CloseCode, CloseFrame, Compress, Config, Kind, Limits, Role,
     proto::{
         connection::{End, Event, Initiator, SendError, Timeout},
         frame::{Opcode, ProtocolError},
@@ -227,7 +227,7 @@ fn discards_what_follows_the_peers_close(role: Role) {
 
 fn ends_without_an_answer_at_the_deadline(role: Role) {
     let timeout = Duration::from_secs(3);
-    let mut us = Scenario::new(role, Config::new(role).close_timeout(timeout), None);
+    let mut us = Scenario::new(role, Config::new(role).limits(Limits::trusted().close_timeout(timeout)), None);
     us.wait(Duration::from_secs(100));
     us.connection.close(None, us.now);
     assert_eq!(us.connection.next_deadline(), Some(us.now + timeout));

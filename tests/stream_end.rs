@@ -10,7 +10,7 @@ use io::{
     pair, parse, pattern, poll_now, unhung,
 };
 use sockeye::{
-    CloseCode, CloseFrame, Config, Error, Role,
+    CloseCode, CloseFrame, Config, Error, Limits, Role,
     proto::{
         connection::{End, Initiator, Timeout},
         frame::ProtocolError,
@@ -146,8 +146,10 @@ async fn reader_behind_a_cancelled_close_gets_no_part_of_a_discarded_message() {
 #[tokio::test(start_paused = true)]
 async fn close_gives_up_a_peer_that_does_not_answer() {
     for role in ROLES {
-        for (config, seconds) in [(Config::new(role), 10), (Config::new(role).close_timeout(Duration::from_secs(3)), 3)]
-        {
+        for (config, seconds) in [
+            (Config::new(role), 10),
+            (Config::new(role).limits(Config::new(role).limits.close_timeout(Duration::from_secs(3))), 3),
+        ] {
             let (mut ws, peer) = endpoint_and_peer(role, config);
             let start = Instant::now();
             let closed = ws.close(CloseCode::NORMAL, "").await;
@@ -250,7 +252,7 @@ async fn message_over_the_limit_fails_with_1009_at_its_header() {
 
 #[tokio::test(start_paused = true)]
 async fn close_timeout_without_end_does_not_panic() {
-    let config = Config::new(Role::Server).close_timeout(Duration::MAX);
+    let config = Config::new(Role::Server).limits(Limits::internet().close_timeout(Duration::MAX));
     let (mut server, mut peer) = endpoint_and_peer(Role::Server, config);
     assert!(poll_now(pin!(server.close(CloseCode::NORMAL, ""))).is_pending());
     peer.close(CloseCode::NORMAL, "").await;

@@ -2,11 +2,8 @@
 
 use divan::Bencher;
 use sockeye::{
-    DeflateConfig,
-    proto::{
-        handshake::{Accept, ClientHandshake, ClientRequest, ServerHandshake},
-        http::HeadLimits,
-    },
+    DeflateConfig, Limits,
+    proto::handshake::{Accept, ClientHandshake, ClientRequest, ServerHandshake},
 };
 
 /// What a browser sends, without a cookie.
@@ -41,7 +38,7 @@ fn accept(deflate: Deflate) -> Accept {
 fn server(bencher: Bencher<'_, '_>, deflate: Deflate) {
     let accept = accept(deflate);
     bencher.bench_local(|| {
-        let mut handshake = ServerHandshake::new(HeadLimits::default());
+        let mut handshake = ServerHandshake::new(Limits::internet());
         let (_, request) = handshake.receive(divan::black_box(REQUEST)).expect("the request is right");
         divan::black_box_drop(request.expect("it is whole").accept(&accept).expect("it is an upgrade"));
     });
@@ -49,14 +46,14 @@ fn server(bencher: Bencher<'_, '_>, deflate: Deflate) {
 
 #[divan::bench(args = [Deflate::Declined, Deflate::Agreed], sample_size = 8)]
 fn client(bencher: Bencher<'_, '_>, deflate: Deflate) {
-    let (_, request) = ServerHandshake::new(HeadLimits::default()).receive(REQUEST).expect("the request is right");
+    let (_, request) = ServerHandshake::new(Limits::internet()).receive(REQUEST).expect("the request is right");
     let (response, _) = request.expect("it is whole").accept(&accept(deflate)).expect("it is an upgrade");
     let mut request = ClientRequest::new("ws://chat.example.com/chat?room=7".parse().expect("a WebSocket URI"));
     request.headers.push("Origin", "https://chat.example.com").expect("a valid header");
     request.deflate = Some(DeflateConfig::default());
     bencher.bench_local(|| {
         let (mut handshake, sent) =
-            ClientHandshake::new(&request, NONCE, HeadLimits::default(), 64 * 1024).expect("the request is right");
+            ClientHandshake::new(&request, NONCE, Limits::internet(), 64 * 1024).expect("the request is right");
         divan::black_box(sent);
         let (_, accepted) = handshake.receive(divan::black_box(&response)).expect("the response is right");
         divan::black_box_drop(accepted.expect("it is whole"));

@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use sockeye::proto::{
+    Limits,
     handshake::{Accept, ClientHandshake, ClientRequest, ServerHandshake},
-    http::HeadLimits,
 };
 
 fuzz_target!(|input: (bool, u8, Vec<u8>)| {
@@ -16,7 +16,7 @@ fuzz_target!(|input: (bool, u8, Vec<u8>)| {
 });
 
 fn judge_request(bytes: &[u8], cut: usize) -> String {
-    let mut handshake = ServerHandshake::new(HeadLimits::default());
+    let mut handshake = ServerHandshake::new(Limits::internet());
     for piece in bytes.chunks(cut) {
         match handshake.receive(piece) {
             Ok((_, None)) => {}
@@ -30,7 +30,7 @@ fn judge_request(bytes: &[u8], cut: usize) -> String {
 fn judge_response(bytes: &[u8], cut: usize) -> String {
     let request = ClientRequest::new("ws://localhost/".parse().expect("a valid URL"));
     let (mut handshake, _) =
-        ClientHandshake::new(&request, [7; 16], HeadLimits::default(), 1024).expect("a valid request");
+        ClientHandshake::new(&request, [7; 16], Limits::internet(), 1024).expect("a valid request");
     for piece in bytes.chunks(cut) {
         match handshake.receive(piece) {
             Ok((_, None)) => {}

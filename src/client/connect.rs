@@ -8,7 +8,7 @@ use tokio::{
 
 use super::open::open;
 use crate::{
-    Config, DeflateConfig, Error, Keepalive, Role, WebSocket,
+    Config, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
     proto::{
         connection::Timeout,
         handshake::{ClientRequest, InvalidUri, Response, Scheme, WsUri},
@@ -32,11 +32,7 @@ where
 {
     Connect {
         request: url.try_into().map(ClientRequest::new).map_err(|error| Error::Uri(error.into())),
-        options: Options {
-            config: Config::new(Role::Client),
-            timeout: Duration::from_secs(30),
-            max_refusal_body: 64 * 1024,
-        },
+        options: Options { config: Config::new(Role::Client), max_refusal_body: 64 * 1024 },
     }
 }
 
@@ -62,7 +58,6 @@ pub struct Connect {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     pub(super) config: Config,
-    pub(super) timeout: Duration,
     pub(super) max_refusal_body: usize,
 }
 
@@ -105,7 +100,7 @@ impl Connect {
 
     /// Sets the largest message in bytes that is received whole (default: 64 MiB).
     pub const fn max_message(mut self, bytes: usize) -> Self {
-        self.options.config.max_message = bytes;
+        self.options.config = self.options.config.max_message(bytes);
         self
     }
 
@@ -115,9 +110,15 @@ impl Connect {
         self
     }
 
-    /// Sets how long everything up to the open connection may take (default: 30 s).
+    /// Sets the limits (default: [`Limits::trusted`]).
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.options.config = self.options.config.limits(limits);
+        self
+    }
+
+    /// Sets how long everything up to the open connection may take (default: 30 s): [`Limits::handshake_timeout`].
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = timeout;
+        self.options.config.limits = self.options.config.limits.handshake_timeout(timeout);
         self
     }
 
@@ -148,7 +149,7 @@ impl Connect {
             tcp.set_nodelay(true)?;
             open(tcp, &request, options).await
         };
-        timeout(options.timeout, whole).await.map_err(|_| Timeout::Handshake)?
+        timeout(options.config.limits.handshake_timeout, whole).await.map_err(|_| Timeout::Handshake)?
     }
 
     /// Opens the connection over a transport that the caller brings, such as a TLS stream or a Unix socket.
@@ -164,7 +165,9 @@ impl Connect {
     /// Dropping the future gives up the connection.
     pub async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, io: S) -> Result<(WebSocket<S>, Response), Error> {
         let Self { request, options } = self;
-        timeout(options.timeout, open(io, &request?, options)).await.map_err(|_| Timeout::Handshake)?
+        timeout(options.config.limits.handshake_timeout, open(io, &request?, options))
+            .await
+            .map_err(|_| Timeout::Handshake)?
     }
 }
 

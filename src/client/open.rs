@@ -11,7 +11,6 @@ use crate::{
     proto::{
         connection::{Connection, DeflateSettings, Inbox},
         handshake::{Accepted, ClientHandshake, ClientRequest, Response},
-        http::HeadLimits,
     },
 };
 
@@ -26,7 +25,8 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(WebSocket<S>, Response), Error> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let (mut handshake, bytes) = ClientHandshake::new(request, nonce, HeadLimits::default(), options.max_refusal_body)?;
+    let Options { config, max_refusal_body } = options;
+    let (mut handshake, bytes) = ClientHandshake::new(request, nonce, config.limits, max_refusal_body)?;
     io.write_all(&bytes).await?;
     io.flush().await?;
     let mut buffer = Vec::with_capacity(READ);
@@ -42,7 +42,7 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let deflate =
         request.deflate.clone().zip(agreed.deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
     let now = Instant::now().into_std();
-    let connection = Connection::client(options.config, deflate.as_ref(), Box::new(next_key), now);
+    let connection = Connection::client(config, deflate.as_ref(), Box::new(next_key), now);
     let mut inbox = Inbox::new();
     if consumed < buffer.len() {
         inbox.extend(&buffer[consumed..]);

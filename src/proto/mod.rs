@@ -13,6 +13,8 @@ pub mod extension;
 pub mod frame;
 pub mod handshake;
 pub mod http;
+mod limits;
 mod utf8_bytes;
 
+pub use limits::Limits;
 pub use utf8_bytes::Utf8Bytes;

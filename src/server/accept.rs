@@ -1,35 +1,29 @@
-use std::time::Duration;
-
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::request::receive_request;
 use crate::{
     Config, DeflateConfig, Error, Role, WebSocket,
-    proto::{handshake::Accept, http::HeadLimits},
+    proto::handshake::{Accept, Origin},
+    stream::MemoryBudget,
 };
 
 /// What a server allows each connection.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Limits and habits of the connection.
+    /// Limits and habits of the connection, from its opening handshake on.
     pub config: Config,
     /// permessage-deflate for clients that offer it (default: none).
     pub deflate: Option<DeflateConfig>,
-    /// Limits of the request's head.
-    pub head: HeadLimits,
-    /// How long the whole opening handshake may take (default: 10 s), however its bytes dribble in.
-    pub handshake_timeout: Duration,
+    /// Whose pages may connect (default: those of the same host).
+    pub origin: Origin,
+    /// Memory that the connection shares with others (default: none).
+    pub budget: Option<MemoryBudget>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            config: Config::new(Role::Server),
-            deflate: None,
-            head: HeadLimits::default(),
-            handshake_timeout: Duration::from_secs(10),
-        }
+        Self { config: Config::new(Role::Server), deflate: None, origin: Origin::same_host(), budget: None }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::{
 
 use super::Options;
 use crate::{
-    Config, Error, WebSocket,
+    Error, WebSocket,
     proto::{
         connection::{Connection, DeflateSettings, Inbox, Timeout, later},
         handshake::{Accept, AcceptError, Refusal, Request, Response, ServerHandshake},
@@ -38,7 +38,7 @@ pub struct Incoming<S> {
     io: S,
     request: Request,
     behind: Vec<u8>,
-    config: Config,
+    options: Options,
     deadline: Instant,
 }
 
@@ -56,8 +56,8 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     options: &Options,
 ) -> Result<Incoming<S>, Error> {
-    let deadline = after(options.handshake_timeout);
-    let mut handshake = ServerHandshake::new(options.head);
+    let deadline = after(options.config.limits.handshake_timeout);
+    let mut handshake = ServerHandshake::new(options.config.limits);
     let mut buffer = Vec::with_capacity(READ);
     loop {
         buffer.clear();
@@ -65,7 +65,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(read) => read?,
             Err(_) => {
                 if let Ok(response) = Response::new(408) {
-                    respond(&mut io, &response, after(options.config.close_timeout)).await?;
+                    respond(&mut io, &response, after(options.config.limits.close_timeout)).await?;
                 }
                 return Err(Timeout::Handshake.into());
             }
@@ -77,14 +77,22 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
             Ok((_, None)) => {}
             Ok((consumed, Some(request))) => {
                 let behind = buffer.split_off(consumed);
-                return Ok(Incoming { io, request, behind, config: options.config, deadline });
+                return Ok(Incoming { io, request, behind, options: options.clone(), deadline });
             }
-            Err(refusal) => return Err(refuse(&mut io, refusal, deadline).await),
+            Err(refusal) => {
+                let linger = after(options.config.limits.close_timeout);
+                return Err(refuse(&mut io, refusal, linger).await);
+            }
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
+    /// When the opening handshake has to be done.
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// What the client asks for.
     pub const fn request(&self) -> &Request {
         &self.request
@@ -94,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] if it is no proper request for a WebSocket (RFC 6455 §4.2.1), which the client is told;
+    /// [`Error::Refused`] if it is no proper request for a WebSocket (RFC 6455 §4.2.1), or from a page that
+    /// [`Options::origin`] does not let in, which the client is told;
     /// [`Error::Build`] if `accept` says what cannot be sent (the client is sent 500); [`Error::TimedOut`];
     /// [`Error::Io`].
     ///
@@ -107,12 +116,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
 
     /// Accepts it, and gives the request back as well.
     pub(super) async fn open(mut self, accept: Accept) -> Result<(WebSocket<S>, Request), Error> {
-        let (response, agreed) = match self.request.accept(&accept) {
+        let linger = after(self.options.config.limits.close_timeout);
+        let accepted = self.request.accept(&accept).and_then(|accepted| {
+            self.options.origin.check(&self.request)?;
+            Ok(accepted)
+        });
+        let (response, agreed) = match accepted {
             Ok(accepted) => accepted,
-            Err(AcceptError::Refusal(refusal)) => return Err(refuse(&mut self.io, refusal, self.deadline).await),
+            Err(AcceptError::Refusal(refusal)) => return Err(refuse(&mut self.io, refusal, linger).await),
             Err(AcceptError::Build(error)) => {
                 if let Ok(response) = Response::new(500) {
-                    respond(&mut self.io, &response, self.deadline).await?;
+                    respond(&mut self.io, &response, linger).await?;
                 }
                 return Err(error.into());
             }
@@ -123,12 +137,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
         };
         timeout_at(self.deadline, written).await.map_err(|_| Timeout::Handshake)??;
         let deflate = accept.deflate.zip(agreed.deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
-        let connection = Connection::server(self.config, deflate.as_ref(), Instant::now().into_std());
+        let connection = Connection::server(self.options.config, deflate.as_ref(), Instant::now().into_std());
         let mut inbox = Inbox::new();
         if !self.behind.is_empty() {
             inbox.extend(&self.behind);
         }
-        let ws = WebSocket::new(self.io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref());
+        let mut ws = WebSocket::new(self.io, connection, inbox).with_subprotocol(agreed.subprotocol.as_deref());
+        if let Some(budget) = &self.options.budget {
+            ws = ws.with_budget(budget);
+        }
         Ok((ws, self.request))
     }
 
@@ -142,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// Not cancel safe: the transport is dropped with it.
     pub async fn reject(mut self, response: &Response) -> Result<(), Error> {
-        respond(&mut self.io, response, self.deadline).await
+        respond(&mut self.io, response, after(self.options.config.limits.close_timeout)).await
     }
 }
 
@@ -153,7 +170,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, refusal: Refusal,
 }
 
 /// Writes a response, shuts down, and reads until the client has ended too, within bounds.
-async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     io: &mut S,
     response: &Response,
     deadline: Instant,
@@ -176,6 +193,6 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     timeout_at(deadline, exchange).await.unwrap_or(Ok(()))
 }
 
-fn after(duration: Duration) -> Instant {
+pub(super) fn after(duration: Duration) -> Instant {
     Instant::from_std(later(Instant::now().into_std(), duration))
 }

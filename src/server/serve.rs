@@ -2,21 +2,25 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
-    time::{sleep, timeout},
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
-    Options,
+    Budget, Options, Peer,
+    door::Door,
+    judge::Judge,
     request::receive_request,
     tracker::{Place, Tracker},
 };
 use crate::{
-    CloseCode, Config, DeflateConfig, Error, WebSocket,
-    proto::handshake::{Accept, Request, Response},
+    CloseCode, Config, DeflateConfig, Error, Limits, WebSocket,
+    proto::{
+        connection::Timeout,
+        handshake::{Accept, Origin, Request, Response},
+    },
+    stream::MemoryBudget,
 };
 
-/// Judges a request: what to accept it with, or the response that refuses it.
-type Judge = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
 /// Answers a request that is not for a WebSocket.
 type Fallback = dyn Fn(&Request) -> Response + Send + Sync;
 
@@ -42,9 +46,9 @@ type Fallback = dyn Fn(&Request) -> Response + Send + Sync;
 pub struct Server {
     listener: TcpListener,
     options: Options,
-    max_connections: u32,
+    budget: Budget,
     drain_timeout: Duration,
-    judge: Option<Arc<Judge>>,
+    judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
 }
 
@@ -63,7 +67,7 @@ impl Server {
         Self {
             listener,
             options: Options::default(),
-            max_connections: 16 * 1024,
+            budget: Budget::default(),
             drain_timeout: Duration::from_secs(10),
             judge: None,
             fallback: None,
@@ -93,18 +97,31 @@ impl Server {
         self
     }
 
-    /// Sets how long the whole opening handshake may take (default: 10 s).
+    /// Sets the limits of each connection (default: [`Limits::internet`]).
     #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.options.handshake_timeout = timeout;
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.config.limits = limits;
         self
     }
 
-    /// Sets how many connections there may be at once, those in their handshake included (default: 16,384, at least 1).
-    /// More wait in the operating system's queue until others end.
+    /// Sets what all connections together may cost.
     #[must_use]
-    pub fn max_connections(mut self, max: u32) -> Self {
-        self.max_connections = max.max(1);
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Sets how many connections there may be at once: [`Budget::max_connections`].
+    #[must_use]
+    pub fn max_connections(self, connections: u32) -> Self {
+        let budget = self.budget.max_connections(connections);
+        self.budget(budget)
+    }
+
+    /// Sets whose pages may connect (default: those of the same host).
+    #[must_use]
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.options.origin = origin;
         self
     }
 
@@ -115,12 +132,31 @@ impl Server {
         self
     }
 
-    /// Looks at each request for a WebSocket before it is accepted: path, headers, subprotocols.
+    /// Looks at each request for a WebSocket before it is accepted, at everything in it and at where it comes from, and
+    /// says what it is accepted with or the response that refuses it. It may wait for a database, say: until
+    /// [`handshake_timeout`](Limits::handshake_timeout), behind which the client gets 503.
     ///
-    /// What it returns replaces the server's choice of permessage-deflate too.
+    /// It sees only proper requests from origins that are let in. What it returns replaces the server's choice of
+    /// permessage-deflate too. The handler gets the request as well, for what it has to know again.
+    ///
+    /// ```no_run
+    /// use sockeye::{Server, proto::handshake::{Accept, Response, same_secret}};
+    /// # async fn example(server: Server, token: &'static str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = server.judge(move |request, _peer| async move {
+    ///     match request.bearer_token() {
+    ///         Some(given) if same_secret(given, token) => Ok(Accept::default()),
+    ///         _ => Err(Response::unauthorized("Bearer").expect("a valid header")),
+    ///     }
+    /// });
+    /// # Ok(()) }
+    /// ```
     #[must_use]
-    pub fn judge(mut self, judge: impl Fn(&Request) -> Result<Accept, Response> + Send + Sync + 'static) -> Self {
-        self.judge = Some(Arc::new(judge));
+    pub fn judge<J, F>(mut self, judge: J) -> Self
+    where
+        J: Fn(Request, Peer) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Accept, Response>> + Send + 'static,
+    {
+        self.judge = Some(Judge::new(judge));
         self
     }
 
@@ -165,16 +201,23 @@ impl Server {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
-        let tracker = Tracker::new(self.max_connections);
+        let tracker = Tracker::new(&self.budget);
+        let door = Door::new(self.options.config.limits.close_timeout);
         let (listener, drain_timeout) = (&self.listener, self.drain_timeout);
-        let site = Arc::new(Site { options: self.options, judge: self.judge, fallback: self.fallback, handler });
+        let mut options = self.options;
+        options.budget.get_or_insert_with(|| MemoryBudget::new(self.budget.max_bytes));
+        let site = Arc::new(Site { options, judge: self.judge, fallback: self.fallback, handler });
         let accept = async {
             loop {
-                let place = tracker.place().await;
-                let tcp = accept_tcp(listener).await;
-                let key = place.key();
-                let task = tokio::spawn(Arc::clone(&site).connection(tcp, place));
-                tracker.started(key, task.abort_handle());
+                let (tcp, address) = accept_tcp(listener).await;
+                match tracker.place(address.ip()) {
+                    Ok(place) => {
+                        let key = place.key();
+                        let task = tokio::spawn(Arc::clone(&site).connection(tcp, address, place));
+                        tracker.started(key, task.abort_handle());
+                    }
+                    Err(full) => door.turn_away(tcp, full).await,
+                }
             }
         };
         tokio::select! {
@@ -188,13 +231,13 @@ impl Server {
 }
 
 /// Accepts the next connection. An error concerns that connection, or passes with time: then it waits a little.
-async fn accept_tcp(listener: &TcpListener) -> TcpStream {
+async fn accept_tcp(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, address)) => {
                 // Small messages must not wait for each other's acknowledgements; a failure costs only that.
                 let _ = tcp.set_nodelay(true);
-                return tcp;
+                return (tcp, address);
             }
             Err(error) if is_of_one_connection(&error) => {}
             // The process is out of descriptors, most likely.
@@ -211,20 +254,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// What all connections of a server have in common.
 struct Site<H> {
     options: Options,
-    judge: Option<Arc<Judge>>,
+    judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
     handler: H,
 }
 
 impl<H> Site<H> {
-    async fn connection<F, E>(self: Arc<Self>, tcp: TcpStream, place: Place)
+    async fn connection<F, E>(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, place: Place)
     where
         H: Fn(WebSocket, Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
         // The handshake's memory is given back before the handler runs.
-        let (ws, request) = match Box::pin(self.handshake(tcp)).await {
+        let (ws, request) = match Box::pin(self.handshake(tcp, address)).await {
             Ok(Some(opened)) => opened,
             Ok(None) => return,
             Err(error) => return log("handshake", &error),
@@ -246,7 +289,7 @@ impl<H> Site<H> {
     }
 
     /// Opens the WebSocket; `None` if the request was answered otherwise.
-    async fn handshake(&self, tcp: TcpStream) -> Result<Option<(WebSocket, Request)>, Error> {
+    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<Option<(WebSocket, Request)>, Error> {
         let incoming = receive_request(tcp, &self.options).await?;
         let request = incoming.request();
         if let Some(fallback) = &self.fallback
@@ -258,7 +301,16 @@ impl<H> Site<H> {
         }
         let accept = match &self.judge {
             // What is no proper upgrade is refused for that, before the judge sees it.
-            Some(judge) if request.check_upgrade().is_ok() => judge(request),
+            Some(judge) if request.check_upgrade().and_then(|()| self.options.origin.check(request)).is_ok() => {
+                let judged = judge.judge(request.clone(), Peer { address });
+                match timeout_at(incoming.deadline(), judged).await {
+                    Ok(judged) => judged,
+                    Err(_) => {
+                        incoming.reject(&Response::plain(503, "the server did not decide in time")).await?;
+                        return Err(Timeout::Handshake.into());
+                    }
+                }
+            }
             _ => Ok(Accept { deflate: self.options.deflate.clone(), ..Accept::default() }),
         };
         match accept {

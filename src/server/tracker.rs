@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,13 +10,24 @@ use tokio::{
     task::AbortHandle,
 };
 
+use super::{Budget, budget::household};
 use crate::{CloseCode, stream::Sender};
 
 /// The connections of a server: how many there may be, and how to reach them when it shuts down.
 pub(super) struct Tracker {
     places: Arc<Semaphore>,
     max: u32,
+    max_per_address: Option<u32>,
     register: Mutex<Register>,
+}
+
+/// Why there is no place for a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Full {
+    /// The server has so many connections.
+    Server(u32),
+    /// The client's address has so many.
+    Address(u32),
 }
 
 #[derive(Default)]
@@ -23,6 +35,8 @@ struct Register {
     next: u64,
     draining: bool,
     entries: HashMap<u64, Entry>,
+    /// Counted only if there is a limit.
+    households: HashMap<IpAddr, u32>,
 }
 
 #[derive(Default)]
@@ -36,22 +50,39 @@ struct Entry {
 pub(super) struct Place {
     tracker: Arc<Tracker>,
     key: u64,
+    household: Option<IpAddr>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Tracker {
-    pub(super) fn new(max: u32) -> Arc<Self> {
-        Arc::new(Self { places: Arc::new(Semaphore::new(max as usize)), max, register: Mutex::default() })
+    pub(super) fn new(budget: &Budget) -> Arc<Self> {
+        let max = budget.max_connections.max(1);
+        let places = Arc::new(Semaphore::new(max as usize));
+        Arc::new(Self {
+            places,
+            max,
+            max_per_address: budget.max_per_address.map(|max| max.max(1)),
+            register: Mutex::default(),
+        })
     }
 
-    /// Waits for a place.
-    pub(super) async fn place(self: &Arc<Self>) -> Place {
-        let permit = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+    /// Takes a place for a connection from an address.
+    pub(super) fn place(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Full::Server(self.max))?;
         let mut register = self.lock();
+        let household = self.max_per_address.map(|max| (household(address), max));
+        if let Some((household, max)) = household {
+            let count = register.households.entry(household).or_default();
+            if *count >= max {
+                return Err(Full::Address(max));
+            }
+            *count += 1;
+        }
         let key = register.next;
         register.next += 1;
         register.entries.insert(key, Entry::default());
-        Place { tracker: Arc::clone(self), key, _permit: permit }
+        let household = household.map(|(household, _)| household);
+        Ok(Place { tracker: Arc::clone(self), key, household, _permit: permit })
     }
 
     /// Notes the task that has a place, unless it has left already.
@@ -106,7 +137,16 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.tracker.lock().entries.remove(&self.key);
+        let mut register = self.tracker.lock();
+        register.entries.remove(&self.key);
+        if let Some(household) = self.household
+            && let Some(count) = register.households.get_mut(&household)
+        {
+            *count -= 1;
+            if *count == 0 {
+                register.households.remove(&household);
+            }
+        }
     }
 }
 

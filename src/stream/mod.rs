@@ -1,5 +1,6 @@
 //! Connections on tokio, over any `AsyncRead + AsyncWrite`.
 
+mod budget;
 mod buffers;
 mod cork;
 mod futures;
@@ -13,6 +14,7 @@ mod websocket;
 mod writer;
 
 pub use self::{
+    budget::MemoryBudget,
     futures::{Recv, Send},
     reader::MessageReader,
     receiver::Receiver,

@@ -122,7 +122,10 @@ impl ReceiverState {
                 if !matches!(event, Event::Message(_) | Event::Chunk(_)) {
                     let mut core = shared.lock();
                     core.borrow_buffer();
-                    core.send.react(&event, now);
+                    if core.send.react(&event, now).is_err() {
+                        self.half.stop();
+                        return Poll::Ready(None);
+                    }
                 }
                 Some(event)
             }
@@ -187,28 +190,44 @@ impl ReceiverState {
                 ready!(self.poll_timer(cx, deadline));
                 continue;
             }
-            if let Some(deadline) = core.send.next_deadline()
-                && self.poll_timer(cx, deadline).is_ready()
-            {
-                core.borrow_buffer();
-                core.send.handle_timeout(now());
+            // A peer that goes on sending must not put off the end.
+            if !core.send.is_open() && self.poll_deadline(cx, core).is_ready() {
                 continue;
             }
-            match core.poll_flush(cx) {
-                // While the peer does not take our Pongs, it is not read.
-                Poll::Pending if core.send.owes_pong() => return Poll::Pending,
-                Poll::Ready(Ok(())) | Poll::Pending => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
+            if let Err(fault) = core.hold(self.half.retained()) {
+                core.send.fail(fault);
+                continue;
             }
-            match ready!(self.poll_read(cx, core, delivery)) {
-                Ok(0) => {
+            let read = match core.poll_flush(cx) {
+                // While the peer does not take our Pongs, it is not read.
+                Poll::Pending if core.send.owes_pong() => Poll::Pending,
+                Poll::Ready(Ok(())) | Poll::Pending => self.poll_read(cx, core, delivery),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+            };
+            match read {
+                Poll::Ready(Ok(0)) => {
                     self.half.stop();
                     core.send.received_eof();
                 }
-                Ok(_) => return Poll::Ready(true),
-                Err(_) => return Poll::Ready(false),
+                Poll::Ready(Ok(_)) => return Poll::Ready(true),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                // The peer is silent only if nothing of it waits to be read.
+                Poll::Pending => ready!(self.poll_deadline(cx, core)),
             }
         }
+    }
+
+    /// Ready when something was due, and is done.
+    fn poll_deadline<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &mut Core<S>,
+    ) -> Poll<()> {
+        let Some(deadline) = core.send.next_deadline() else { return Poll::Pending };
+        ready!(self.poll_timer(cx, deadline));
+        core.borrow_buffer();
+        core.send.handle_timeout(now());
+        Poll::Ready(())
     }
 
     /// Reads into the inbox, or straight into the message whose frame is coming; 0 is the end.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     MessageWriter, Send, cork,
-    shared::{Core, HIGH_WATER, Shared},
+    shared::{Core, Shared},
 };
 use crate::{
     Error,
@@ -113,8 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             let mut core = self.shared.lock();
             if !queued {
                 core = ready!(self.poll_turn(cx, core))?;
-                core.borrow_buffer();
-                core.send.send_prepared(message)?;
+                core.queue_with(|send| send.send_prepared(message))?;
                 queued = true;
             }
             self.poll_written(cx, core)
@@ -223,9 +222,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         self.shared.lock().send.end().cloned()
     }
 
-    /// How many bytes are queued that the transport has not taken. What the operating system holds is not known.
+    /// How many bytes are queued that the transport has not taken, with 64 for each message that waits unencoded. What
+    /// the operating system holds is not known.
     pub fn queued(&self) -> usize {
         self.shared.lock().send.queued()
+    }
+
+    /// Waits until at most so many bytes are [`queued`](Self::queued): for those who would rather make no message than
+    /// have it wait. Writes what is queued.
+    ///
+    /// ```
+    /// # use sockeye::{Error, stream::Sender};
+    /// # async fn example<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(sender: Sender<S>) -> Result<(), Error> {
+    /// loop {
+    ///     sender.drained(16 * 1024).await?;
+    ///     sender.send("made at the last moment").await?;
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn drained(&self, bytes: usize) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let core = self.shared.lock();
+            if core.send.queued() <= bytes && !core.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            match self.poll_flush_of(cx, core) {
+                Poll::Pending if self.queued() <= bytes => Poll::Ready(Ok(())),
+                drained => drained,
+            }
+        })
+        .await
+    }
+
+    /// How many messages were dropped as the [`SlowReader`](crate::SlowReader) policy wants it.
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().send.dropped()
     }
 
     /// Whether the receiver was dropped before the connection had ended.
@@ -263,10 +302,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Writes what is queued, unless the task that owns the connection is about to.
     #[inline]
     pub(super) fn poll_written(&self, cx: &mut Context<'_>, core: Locked<'_, S>) -> Poll<Result<(), Error>> {
-        if self.shared.is_corked(&core) && core.send.queued() < HIGH_WATER {
+        if self.shared.is_corked(&core) && core.send.room() > 0 {
             return Poll::Ready(Ok(()));
         }
-        self.poll_flush_of(cx, core)
+        let is_patient = core.send.is_patient();
+        match self.poll_flush_of(cx, core) {
+            Poll::Pending if !is_patient => Poll::Ready(Ok(())),
+            written => written,
+        }
     }
 
     pub(super) fn poll_flush_all(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -301,7 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             core.wait(cx);
             return Poll::Pending;
         }
-        if core.send.queued() >= HIGH_WATER {
+        if core.send.room() == 0 && core.send.is_patient() {
             ready!(self.poll_flush_of(cx, core))?;
             core = self.shared.lock();
         }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    MessageReader, MessageWriter, Receiver, Recv, Send, Sender,
+    MemoryBudget, MessageReader, MessageWriter, Receiver, Recv, Send, Sender,
     receiver::ReceiverState,
     shared::{Core, Shared},
 };
@@ -81,6 +81,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     #[must_use]
     pub fn with_subprotocol(mut self, subprotocol: Option<&str>) -> Self {
         self.subprotocol = subprotocol.map(Into::into);
+        self
+    }
+
+    /// Gives it its share in memory that several connections may hold together.
+    #[must_use]
+    pub fn with_budget(self, budget: &MemoryBudget) -> Self {
+        self.sender.shared.lock().set_budget(budget.clone());
         self
     }
 
@@ -274,9 +281,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.sender.shared.lock().send.can_compress()
     }
 
-    /// How many bytes are queued that the transport has not taken. What the operating system holds is not known.
+    /// How many bytes are queued that the transport has not taken, with 64 for each message that waits unencoded. What
+    /// the operating system holds is not known.
     pub fn queued(&self) -> usize {
         self.sender.queued()
+    }
+
+    /// Waits until at most so many bytes are queued: see [`Sender::drained`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn drained(&mut self, bytes: usize) -> Result<(), Error> {
+        self.sender.drained(bytes).await
+    }
+
+    /// How many messages were dropped as the [`SlowReader`](crate::SlowReader) policy wants it.
+    pub fn dropped(&self) -> u64 {
+        self.sender.dropped()
+    }
+
+    /// How many bytes are held for this connection: see [`Connection::retained`].
+    pub fn retained(&self) -> usize {
+        let received = self.receiver.state.as_ref().map_or(0, |state| state.half.retained());
+        received + self.queued()
     }
 
     /// Splits it into halves for different tasks. Whichever is polled sees to Pongs, Closes and what is queued.

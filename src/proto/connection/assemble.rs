@@ -28,6 +28,15 @@ pub(super) struct Assembly {
     floor: Delivery,
     bytes: Vec<u8>,
     utf8: Utf8Validator,
+    limits: Held,
+}
+
+/// How many bytes a message may come to, one that is compressed, and the memory for an unfinished one.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) message: usize,
+    pub(super) inflated: usize,
+    pub(super) retained: usize,
 }
 
 /// How far an assembly got with what it was given.
@@ -57,12 +66,18 @@ impl Stretch<'_> {
 }
 
 impl Assembly {
-    pub(super) const fn new(kind: Kind, compressed: bool) -> Self {
-        Self { kind, compressed, floor: Delivery::Whole, bytes: Vec::new(), utf8: Utf8Validator::new() }
+    pub(super) const fn new(kind: Kind, compressed: bool, limits: Held) -> Self {
+        Self { kind, compressed, floor: Delivery::Whole, bytes: Vec::new(), utf8: Utf8Validator::new(), limits }
+    }
+
+    /// How many bytes of memory it takes.
+    pub(super) const fn retained(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity()
     }
 
     /// Refuses a frame that would make the message too big, before a byte of its payload is kept.
-    pub(super) const fn admit(&self, payload_len: u64, limit: usize) -> Result<(), ProtocolError> {
+    pub(super) const fn admit(&self, payload_len: u64) -> Result<(), ProtocolError> {
+        let limit = self.limits.message;
         // What a compressed payload comes to only shows when it is inflated.
         if !self.compressed && payload_len > (limit.saturating_sub(self.bytes.len())) as u64 {
             return Err(ProtocolError::MessageTooBig { limit });
@@ -86,11 +101,10 @@ impl Assembly {
         stretch: &mut Stretch<'_>,
         inflater: Option<&mut Inflater>,
         delivery: Delivery,
-        limit: usize,
     ) -> Result<Assembled, ProtocolError> {
         let checked = self.bytes.len();
         let inflated = match inflater {
-            Some(inflater) if self.compressed => self.inflate(stretch, inflater, delivery, limit),
+            Some(inflater) if self.compressed => self.inflate(stretch, inflater, delivery),
             _ => {
                 self.reserve(stretch);
                 append_masked(&mut self.bytes, stretch.payload, stretch.key);
@@ -120,6 +134,9 @@ impl Assembly {
             }
             Delivery::Whole | Delivery::Chunks => None,
         };
+        if event.is_none() && self.bytes.capacity() > self.limits.retained {
+            return Err(ProtocolError::RetainedTooMuch { limit: self.limits.retained });
+        }
         Ok(Assembled { taken, event, complete: fin })
     }
 
@@ -129,11 +146,11 @@ impl Assembly {
         stretch: &mut Stretch<'_>,
         inflater: &mut Inflater,
         delivery: Delivery,
-        limit: usize,
     ) -> Result<(usize, bool), ProtocolError> {
+        let Held { message, inflated: limit, .. } = self.limits;
         // One byte over the limit shows that it is broken.
         let room = match delivery {
-            Delivery::Whole => limit.saturating_add(1),
+            Delivery::Whole => message.min(limit).saturating_add(1),
             Delivery::Chunks | Delivery::Discard => MAX_CHUNK,
         };
         if let Some(key) = stretch.key {
@@ -151,8 +168,12 @@ impl Assembly {
         if inflated == Inflated::All && stretch.ends_message() {
             inflated = inflater.finish(&mut self.bytes, room)?;
         }
-        if delivery == Delivery::Whole && self.bytes.len() > limit {
-            return Err(ProtocolError::MessageTooBig { limit });
+        match delivery {
+            Delivery::Whole if self.bytes.len() > message => {
+                return Err(ProtocolError::MessageTooBig { limit: message });
+            }
+            Delivery::Whole if self.bytes.len() > limit => return Err(ProtocolError::InflatedTooBig { limit }),
+            Delivery::Whole | Delivery::Chunks | Delivery::Discard => {}
         }
         Ok((taken, inflated == Inflated::All))
     }
@@ -162,7 +183,13 @@ impl Assembly {
         let arrived = self.bytes.len() + stretch.payload.len();
         if arrived > self.bytes.capacity() {
             let double = self.bytes.len().max(arrived / 2).saturating_mul(2);
-            let known = if stretch.fin { arrived.saturating_add(stretch.behind as usize) } else { usize::MAX };
+            // What is read in chunks is not held for long, and may be more than a message.
+            let most = self.limits.message.max(arrived);
+            let known = if stretch.fin {
+                most.min(arrived.saturating_add(usize::try_from(stretch.behind).unwrap_or(usize::MAX)))
+            } else {
+                most
+            };
             copied(self.bytes.len());
             self.bytes.reserve_exact(arrived.max(double.min(known)) - self.bytes.len());
         }

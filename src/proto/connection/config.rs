@@ -1,6 +1,10 @@
 use std::time::{Duration, Instant};
 
-use crate::proto::extension::deflate::{DeflateAgreed, DeflateConfig};
+use crate::proto::{
+    Limits,
+    extension::deflate::{DeflateAgreed, DeflateConfig},
+    frame::CloseCode,
+};
 
 /// Which end of the connection this is (RFC 6455 §1.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -12,6 +16,8 @@ pub enum Role {
 }
 
 /// When to ask a silent peer whether it is still there.
+///
+/// A connection on tokio looks at the clock once an interval, so there it asks after one to two of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Keepalive {
     /// After how long without a byte from the peer a Ping is sent.
@@ -21,61 +27,87 @@ pub struct Keepalive {
 }
 
 impl Default for Keepalive {
-    /// 30 s, which is below the 60 s after which many proxies drop a silent connection, and 20 s.
+    /// 25 s, so that even two intervals are below the 60 s after which many proxies drop a silent connection, and 20 s.
     fn default() -> Self {
-        Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(20) }
+        Self::DEFAULT
     }
+}
+
+impl Keepalive {
+    const DEFAULT: Self = Self { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
+}
+
+/// What becomes of messages for a peer that does not read as fast as they are sent.
+///
+/// It is slow from [`Limits::max_queued`] bytes on, or when what is queued has waited for [`Limits::max_queued_age`].
+/// Up to 64 KiB of the queue are encoded and with the transport, and are sent whatever the policy is; so are Pongs, Pings
+/// and Closes, and a message that is sent in parts. The policies that drop messages drop whole ones, before they are
+/// compressed, and count them.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SlowReader {
+    /// Senders wait until fewer bytes are queued. When the transport has taken nothing for `max_queued_age`, the connection
+    /// ends with [`Timeout::Write`](super::Timeout::Write). The core by itself cannot wait: there the caller is to look
+    /// at [`queued`](super::Connection::queued).
+    #[default]
+    Wait,
+    /// The message that comes is dropped: what is queued is worth more, as in a log.
+    DropNewest,
+    /// The messages that have waited longest are dropped: what comes is worth more, as with positions or prices.
+    DropOldest,
+    /// The connection is closed with this code, and what waits unencoded is dropped. A peer that does not read the Close
+    /// either is let go of after `close_timeout`.
+    Close(CloseCode),
 }
 
 /// The limits and habits of one connection.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// The largest message in bytes that is taken in whole, counted inflated. A larger one fails the connection with
-    /// 1009 as soon as it shows: at the header that announces it, or at the byte that inflates beyond it.
-    pub max_message: usize,
-    /// How long the peer has to answer our Close before the connection ends without it (default: 10 s).
-    pub close_timeout: Duration,
-    /// Keepalive Pings (default: none).
+    /// What the connection may cost.
+    pub limits: Limits,
+    /// Keepalive Pings (default: a server's as [`Keepalive::default`] has it; a client sends none).
     pub keepalive: Option<Keepalive>,
+    /// What becomes of messages for a peer that does not read (default: senders wait).
+    pub slow_reader: SlowReader,
 }
 
 impl Config {
-    /// 1 MiB: a server holds one such message for each of many strangers.
-    pub const SERVER_MAX_MESSAGE: usize = 1 << 20;
-    /// 64 MiB: a client chose its server, and has few connections.
-    pub const CLIENT_MAX_MESSAGE: usize = 64 << 20;
-
-    /// The defaults of a role.
+    /// The defaults of a role: [`Limits::internet`] for a server, as anybody may connect, and [`Limits::trusted`] for a
+    /// client, which chose its server.
     pub const fn new(role: Role) -> Self {
-        Self {
-            max_message: match role {
-                Role::Server => Self::SERVER_MAX_MESSAGE,
-                Role::Client => Self::CLIENT_MAX_MESSAGE,
-            },
-            close_timeout: Duration::from_secs(10),
-            keepalive: None,
-        }
+        let (limits, keepalive) = match role {
+            Role::Server => (Limits::internet(), Some(Keepalive::DEFAULT)),
+            Role::Client => (Limits::trusted(), None),
+        };
+        Self { limits, keepalive, slow_reader: SlowReader::Wait }
     }
 
-    /// Sets the largest message in bytes.
+    /// Sets the limits.
     #[must_use]
-    pub const fn max_message(mut self, bytes: usize) -> Self {
-        self.max_message = bytes;
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
-    /// Sets how long the peer has to answer our Close.
+    /// Sets the largest message in bytes: [`Limits::max_message`].
     #[must_use]
-    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
-        self
+    pub const fn max_message(self, bytes: usize) -> Self {
+        let limits = self.limits.max_message(bytes);
+        self.limits(limits)
     }
 
     /// Sets or unsets keepalive Pings.
     #[must_use]
     pub const fn keepalive(mut self, keepalive: Option<Keepalive>) -> Self {
         self.keepalive = keepalive;
+        self
+    }
+
+    /// Sets what becomes of messages for a peer that does not read.
+    #[must_use]
+    pub const fn slow_reader(mut self, policy: SlowReader) -> Self {
+        self.slow_reader = policy;
         self
     }
 }

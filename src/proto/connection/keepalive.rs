@@ -7,9 +7,13 @@ use super::config::{Keepalive, later};
 /// Whether the peer is still there, asked only when nothing else shows it, and how long it takes to answer.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    keepalive: Keepalive,
-    /// When the last byte came.
+    keepalive: Option<Keepalive>,
+    /// How long it may be silent.
+    idle: Option<Duration>,
+    /// When the last byte came, as far as it is known.
     heard: Instant,
+    /// Whether bytes came since then, at a time that nobody looked at.
+    fresh: bool,
     /// The newest Ping, until its Pong comes: one is kept, whatever the peer does not answer.
     asked: Option<Asked>,
     /// Whether nothing at all has come since that Ping.
@@ -28,16 +32,28 @@ struct Asked {
 pub(super) enum Due {
     Nothing,
     Ping(Bytes),
-    Lost,
+    /// A Ping was not answered for so long.
+    Lost(Duration),
+    /// Nothing came for so long.
+    Idle(Duration),
 }
 
 impl Pulse {
-    pub(super) const fn new(keepalive: Keepalive, now: Instant) -> Self {
-        Self { keepalive, heard: now, asked: None, silent: false, count: 0 }
+    pub(super) fn new(keepalive: Option<Keepalive>, idle: Option<Duration>, now: Instant) -> Option<Self> {
+        let is_wanted = keepalive.is_some() || idle.is_some();
+        is_wanted.then_some(Self { keepalive, idle, heard: now, fresh: false, asked: None, silent: false, count: 0 })
     }
 
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.fresh = false;
+        self.silent = false;
+    }
+
+    /// Takes note of bytes without looking at the clock: they count as of when something is due next.
+    #[cfg(feature = "stream")]
+    pub(super) const fn heard_lately(&mut self) {
+        self.fresh = true;
         self.silent = false;
     }
 
@@ -48,18 +64,30 @@ impl Pulse {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        match &self.asked {
-            Some(asked) if self.silent => later(asked.at, self.keepalive.timeout),
-            _ => later(self.heard, self.keepalive.interval),
-        }
+        let asks = self.keepalive.map(|keepalive| match &self.asked {
+            Some(asked) if self.silent => later(asked.at, keepalive.timeout),
+            _ => later(self.heard, keepalive.interval),
+        });
+        let idle = self.idle.map(|idle| later(self.heard, idle));
+        asks.into_iter().chain(idle).min().expect("without either there is no pulse")
     }
 
     pub(super) fn due(&mut self, now: Instant) -> Due {
         if now < self.deadline() {
             return Due::Nothing;
         }
+        if self.fresh {
+            self.heard(now);
+            return Due::Nothing;
+        }
+        if let Some(idle) = self.idle
+            && later(self.heard, idle) <= now
+        {
+            return Due::Idle(idle);
+        }
+        let Some(keepalive) = self.keepalive else { return Due::Nothing };
         if self.silent {
-            return Due::Lost;
+            return Due::Lost(keepalive.timeout);
         }
         let payload = self.count.to_be_bytes();
         self.count += 1;

@@ -33,7 +33,7 @@ use bytes::Bytes;
 #[cfg(feature = "stream")]
 pub(crate) use self::{config::later, event::MAX_CHUNK, output::SHARE_FROM};
 pub use self::{
-    config::{Compress, Config, DeflateSettings, Keepalive, Role},
+    config::{Compress, Config, DeflateSettings, Keepalive, Role, SlowReader},
     error::SendError,
     event::{Chunk, Delivery, Event},
     inbox::Inbox,
@@ -121,9 +121,16 @@ impl Connection {
         if !inbox.is_empty() {
             self.send.heard(now);
         }
+        self.send.look_at_clock(now);
         let received = self.receive.receive(inbox, delivery);
         match &received {
-            Ok(Some(event)) => self.send.react(event, || now),
+            Ok(Some(event)) => {
+                if let Err(fault) = self.send.react(event, || now) {
+                    self.receive.stop();
+                    inbox.clear();
+                    return Err(fault);
+                }
+            }
             Ok(None) => {}
             Err(fault) => self.send.fail(*fault),
         }
@@ -237,9 +244,23 @@ impl Connection {
         out
     }
 
-    /// How many bytes are to go out.
+    /// How many bytes are to go out: with [`SlowReader`] policies that drop messages, those that wait unencoded too, and
+    /// 64 for each of these.
     pub fn queued(&self) -> usize {
         self.send.queued()
+    }
+
+    /// How many messages were dropped as the [`SlowReader`] policy wants it.
+    pub fn dropped(&self) -> u64 {
+        self.send.dropped()
+    }
+
+    /// How many bytes are held for this connection: what has come of an unfinished message, spare room included, and
+    /// what is [`queued`](Self::queued).
+    ///
+    /// The state of permessage-deflate is not counted: it has a fixed size.
+    pub fn retained(&self) -> usize {
+        self.receive.retained() + self.send.queued()
     }
 
     /// Whether the transport's write side is to be shut down once [`queued`](Self::queued) is 0, and what still comes
@@ -307,5 +328,5 @@ pub(crate) fn halves(
     let role = if keys.is_some() { Role::Client } else { Role::Server };
     let codecs = deflate.and_then(|settings| codecs(&settings.config, settings.agreed, role == Role::Client));
     let (inflater, deflater) = codecs.unzip();
-    (ReceiveHalf::new(role, config.max_message, inflater), SendHalf::new(config, keys, deflater, now))
+    (ReceiveHalf::new(role, &config.limits, inflater), SendHalf::new(config, keys, deflater, now))
 }

@@ -2,12 +2,13 @@ use bytes::Bytes;
 
 use super::{
     Role,
-    assemble::{Assembled, Assembly, Stretch},
+    assemble::{Assembled, Assembly, Held, Stretch},
     event::{Delivery, Event, MAX_CHUNK},
     inbox::Inbox,
     message::{Kind, Message},
 };
 use crate::proto::{
+    Limits,
     extension::deflate::Inflater,
     frame::{CloseFrame, Header, MAX_HEADER_LEN, MaskingKey, Opcode, Parsed, ProtocolError, WholeMessage},
 };
@@ -17,11 +18,30 @@ use crate::proto::{
 /// It takes every byte out of the inbox that it is given, except those behind an event that it hands over first.
 pub(crate) struct ReceiveHalf {
     role: Role,
-    max_message: usize,
+    limits: ReceiveLimits,
     inflater: Option<Inflater>,
     phase: Phase,
     /// The data message that is open.
     assembly: Option<Box<Assembly>>,
+}
+
+/// Those of the [`Limits`] that what comes is held to.
+struct ReceiveLimits {
+    frame: u64,
+    /// Up to which length a message in one frame is within all of them.
+    whole: usize,
+    held: Held,
+}
+
+impl ReceiveLimits {
+    fn new(limits: &Limits) -> Self {
+        let whole = limits.max_message.min(usize::try_from(limits.max_frame).unwrap_or(usize::MAX));
+        Self {
+            frame: limits.max_frame,
+            whole,
+            held: Held { message: limits.max_message, inflated: limits.max_inflated, retained: limits.max_retained },
+        }
+    }
 }
 
 /// What the next byte belongs to.
@@ -49,8 +69,18 @@ struct Frame {
 const HEADER: Phase = Phase::Header { bytes: [0; MAX_HEADER_LEN], len: 0 };
 
 impl ReceiveHalf {
-    pub(crate) fn new(role: Role, max_message: usize, inflater: Option<Inflater>) -> Self {
-        Self { role, max_message, inflater, phase: HEADER, assembly: None }
+    pub(crate) fn new(role: Role, limits: &Limits, inflater: Option<Inflater>) -> Self {
+        Self { role, limits: ReceiveLimits::new(limits), inflater, phase: HEADER, assembly: None }
+    }
+
+    /// How many bytes of memory hold what has come of an unfinished message and an unfinished control frame.
+    #[inline]
+    pub(crate) fn retained(&self) -> usize {
+        let control = match &self.phase {
+            Phase::Control(_, payload) => payload.capacity(),
+            Phase::Header { .. } | Phase::Data(_) | Phase::Done => 0,
+        };
+        control + self.assembly.as_ref().map_or(0, |assembly| assembly.retained())
     }
 
     /// Takes nothing in any more.
@@ -125,7 +155,7 @@ impl ReceiveHalf {
             return None;
         }
         let found = WholeMessage::find(inbox.as_bytes(), self.role == Role::Server)?;
-        if found.payload_len > self.max_message {
+        if found.payload_len > self.limits.whole {
             return None;
         }
         let WholeMessage { is_text, masking_key, header_len, payload_len } = found;
@@ -214,6 +244,9 @@ impl ReceiveHalf {
             // §5.1: "A client MUST close a connection if it detects a masked frame."
             (Role::Client, Some(_)) => return Err(ProtocolError::MaskedFrame),
         }
+        if header.payload_len > self.limits.frame {
+            return Err(ProtocolError::FrameTooBig { limit: self.limits.frame });
+        }
         // RFC 7692 §6: RSV1 means something only if permessage-deflate was agreed to.
         if header.rsv1 && self.inflater.is_none() {
             return Err(ProtocolError::ReservedBits { opcode: header.opcode, bits: 0b100 });
@@ -239,13 +272,13 @@ impl ReceiveHalf {
             }
         };
         if let Some(kind) = kind {
-            self.assembly = Some(Box::new(Assembly::new(kind, rsv1)));
+            self.assembly = Some(Box::new(Assembly::new(kind, rsv1, self.limits.held)));
         }
         if let Some(assembly) = &self.assembly
             && assembly.delivery(delivery) == Delivery::Whole
         {
             // What is not held may be of any length.
-            assembly.admit(payload_len, self.max_message)?;
+            assembly.admit(payload_len)?;
         }
         self.phase = Phase::Data(frame);
         Ok(())
@@ -260,7 +293,7 @@ impl ReceiveHalf {
         let most = if delivery == Delivery::Whole { usize::MAX } else { MAX_CHUNK };
         if delivery == Delivery::Whole {
             // It may have been begun when it was not to be held.
-            assembly.admit(frame.remaining, self.max_message)?;
+            assembly.admit(frame.remaining)?;
         }
         let waiting = inbox.as_mut_bytes();
         let here = frame.remaining.min(waiting.len().min(most) as u64);
@@ -273,8 +306,7 @@ impl ReceiveHalf {
             behind: frame.remaining - here,
             fin: frame.fin,
         };
-        let Assembled { taken, event, complete } =
-            assembly.take(&mut stretch, self.inflater.as_mut(), delivery, self.max_message)?;
+        let Assembled { taken, event, complete } = assembly.take(&mut stretch, self.inflater.as_mut(), delivery)?;
         inbox.advance(taken);
         frame.remaining -= taken as u64;
         frame.key = frame.key.map(|key| key.at_offset(taken as u64));

@@ -62,6 +62,9 @@ pub enum Timeout {
     /// It sent nothing, not even a Pong, after a keepalive Ping.
     #[error("the peer sent nothing, not even a Pong, in time after a keepalive Ping")]
     Keepalive,
+    /// It took nothing of what was queued for it within `max_queued_age`.
+    #[error("the peer took nothing of what was queued for it in time")]
+    Write,
     /// The opening handshake took too long.
     #[error("the opening handshake was not done in time")]
     Handshake,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{CloseCode, Opcode};
 
 /// The peer broke RFC 6455 or RFC 7692, or a limit that we set: the connection is failed (RFC 6455 §7.1.7).
@@ -66,10 +68,46 @@ pub enum ProtocolError {
         /// The code that came.
         code: u16,
     },
-    /// The message is larger than `max_message` allows; inflated bytes count.
+    /// The message is larger than [`max_message`](crate::Limits::max_message) allows; inflated bytes count.
     #[error("message of more than {limit} bytes")]
     MessageTooBig {
         /// The limit in bytes.
+        limit: usize,
+    },
+    /// A compressed message inflates to more than `max_inflated` allows.
+    #[error("compressed message that inflates to more than {limit} bytes")]
+    InflatedTooBig {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A header announces more than `max_frame` allows.
+    #[error("frame of more than {limit} bytes")]
+    FrameTooBig {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// What has come of an unfinished message takes more memory than `max_retained` allows.
+    #[error("unfinished message that takes more than {limit} bytes of memory")]
+    RetainedTooMuch {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// More Pings within a second than `max_pings` allows.
+    #[error("more than {limit} pings within a second")]
+    TooManyPings {
+        /// The limit.
+        limit: u32,
+    },
+    /// The peer sent nothing for `idle_timeout`.
+    #[error("nothing came for {limit:?}")]
+    Idle {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The peer needs more of the memory that all connections share than is left of it.
+    #[error("no memory for this: all connections together may hold {limit} bytes, try again later")]
+    BudgetSpent {
+        /// What all connections together may hold, in bytes.
         limit: usize,
     },
     /// RFC 7692 §7.2.2: the payload is not a DEFLATE stream within the agreed window.
@@ -94,7 +132,12 @@ impl ProtocolError {
             | Self::CloseOfOneByte
             | Self::InvalidCloseCode { .. } => CloseCode::PROTOCOL_ERROR,
             Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
-            Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::MessageTooBig { .. }
+            | Self::InflatedTooBig { .. }
+            | Self::FrameTooBig { .. }
+            | Self::RetainedTooMuch { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyPings { .. } | Self::Idle { .. } => CloseCode::POLICY_VIOLATION,
+            Self::BudgetSpent { .. } => CloseCode::TRY_AGAIN_LATER,
         }
     }
 }

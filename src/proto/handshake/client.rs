@@ -2,11 +2,12 @@ use bytes::Bytes;
 
 use super::{Agreed, BuildError, HandshakeError, Key, Response, VERSION, WsUri, is_owned};
 use crate::proto::{
+    Limits,
     extension::{
         Offer,
         deflate::{self, DeflateConfig},
     },
-    http::{BodyReader, HeadLimits, HeadReader, Headers, ResponseHead, Version, grammar},
+    http::{BodyReader, HeadReader, Headers, ResponseHead, Version, grammar},
 };
 
 /// 100 and 103 come once each; a server that sends more of them than this has something else in mind.
@@ -87,10 +88,10 @@ impl ClientRequest {
 ///
 /// ```
 /// use sockeye::proto::handshake::{ClientHandshake, ClientRequest};
-/// # use sockeye::proto::http::HeadLimits;
+/// # use sockeye::Limits;
 /// let request = ClientRequest::new("ws://example.com/chat".parse()?);
 /// let nonce = *b"the sample nonce"; // take it from a cryptographic generator
-/// let (mut handshake, request) = ClientHandshake::new(&request, nonce, HeadLimits::default(), 64 * 1024)?;
+/// let (mut handshake, request) = ClientHandshake::new(&request, nonce, Limits::trusted(), 64 * 1024)?;
 /// assert!(request.starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
 /// let input = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nframes";
@@ -102,7 +103,7 @@ impl ClientRequest {
 #[derive(Debug)]
 pub struct ClientHandshake {
     expected: Expected,
-    limits: HeadLimits,
+    limits: Limits,
     max_body: usize,
     interim: u8,
     state: State,
@@ -145,7 +146,7 @@ impl ClientHandshake {
     pub fn new(
         request: &ClientRequest,
         nonce: [u8; 16],
-        limits: HeadLimits,
+        limits: Limits,
         max_body: usize,
     ) -> Result<(Self, Bytes), BuildError> {
         let key = Key::from_nonce(nonce);

@@ -22,6 +22,9 @@ pub enum Refusal {
     /// RFC 6454 §7.3: one origin in ASCII, or a list of them.
     #[error("malformed Origin header")]
     MalformedOrigin,
+    /// §10.2: a server "SHOULD verify the |Origin| field is an origin they expect".
+    #[error("this Origin is not let in")]
+    Origin,
     /// A header stands more than once, and must not.
     #[error("{name} header stands more than once")]
     RepeatedHeader {
@@ -84,7 +87,6 @@ impl Refusal {
             )
             | Self::MissingHost
             | Self::MalformedHost
-            | Self::MalformedOrigin
             | Self::RepeatedHeader { .. }
             | Self::Target
             | Self::MissingConnection
@@ -93,6 +95,7 @@ impl Refusal {
             | Self::MalformedSubprotocols(_)
             | Self::RepeatedSubprotocol
             | Self::MalformedExtensions(_) => 400,
+            Self::MalformedOrigin | Self::Origin => 403,
             Self::Method => 405,
             Self::MissingUpgrade | Self::UnsupportedVersion | Self::Hixie76 => 426,
         }

@@ -1,8 +1,10 @@
 //! The opening handshake (RFC 6455 §3 and §4): bytes in, bytes out, for both ends.
 
 mod client;
+mod credentials;
 mod error;
 mod key;
+mod origin;
 mod request;
 mod response;
 mod server;
@@ -11,8 +13,10 @@ mod uri;
 use crate::proto::extension::deflate::DeflateAgreed;
 
 pub use client::{Accepted, ClientHandshake, ClientRequest};
+pub use credentials::{BasicAuth, same_secret};
 pub use error::{AcceptError, BuildError, HandshakeError, Refusal};
 pub use key::Key;
+pub use origin::{InvalidOrigin, Origin};
 pub use request::Request;
 pub use response::Response;
 pub use server::{Accept, ServerHandshake};

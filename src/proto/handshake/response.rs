@@ -36,6 +36,24 @@ impl Response {
         Ok(Self::with_status(status))
     }
 
+    /// A 401 with a challenge (RFC 9110 §11.6.1), such as `Bearer` or `Basic realm="the house"`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Header`] if the challenge cannot stand in a header.
+    pub fn unauthorized(challenge: &str) -> Result<Self, BuildError> {
+        let mut response = Self::with_status(401);
+        response.headers.push("WWW-Authenticate", challenge)?;
+        Ok(response)
+    }
+
+    /// A text for whoever reads it.
+    pub(crate) fn plain(status: u16, text: &str) -> Self {
+        let mut response = Self::with_status(status).with_header("Content-Type", "text/plain; charset=utf-8");
+        response.body = format!("{text}\n").into();
+        response
+    }
+
     /// The status code.
     pub const fn status(&self) -> u16 {
         self.status
@@ -81,7 +99,7 @@ impl Response {
 impl From<&Refusal> for Response {
     /// The answer to a request that is refused: the status, and the reason as plain text.
     fn from(refusal: &Refusal) -> Self {
-        let mut response = Self::with_status(refusal.status()).with_header("Content-Type", "text/plain; charset=utf-8");
+        let mut response = Self::plain(refusal.status(), &refusal.to_string());
         // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         if *refusal == Refusal::Method {
             response = response.with_header("Allow", "GET");
@@ -90,7 +108,6 @@ impl From<&Refusal> for Response {
         if refusal.status() == 426 {
             response = response.with_header("Upgrade", "websocket").with_header("Sec-WebSocket-Version", VERSION);
         }
-        response.body = format!("{refusal}\n").into();
         response
     }
 }

@@ -2,16 +2,17 @@ use bytes::Bytes;
 
 use super::{AcceptError, Agreed, BuildError, Refusal, Request, is_owned};
 use crate::proto::{
+    Limits,
     extension::deflate::{self, DeflateConfig},
-    http::{HeadLimits, HeadReader, Headers, RequestHead},
+    http::{HeadReader, Headers, RequestHead},
 };
 
 /// The server's half of the opening handshake (RFC 6455 §4.2), up to the request; [`Request::accept`] is the rest.
 ///
 /// ```
 /// use sockeye::proto::handshake::{Accept, ServerHandshake};
-/// # use sockeye::proto::http::HeadLimits;
-/// let mut handshake = ServerHandshake::new(HeadLimits::default());
+/// # use sockeye::Limits;
+/// let mut handshake = ServerHandshake::new(Limits::internet());
 /// let input = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nframes";
 /// let (consumed, request) = handshake.receive(input)?;
@@ -28,7 +29,7 @@ pub struct ServerHandshake {
 
 impl ServerHandshake {
     /// Waits for a request.
-    pub fn new(limits: HeadLimits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self { reader: HeadReader::request(limits) }
     }
 

@@ -202,8 +202,17 @@ impl fmt::Debug for WsUri {
 
 /// Whether `authority` is what a `Host` header can say (RFC 9112 §3.2): a host and perhaps a port.
 pub(super) fn is_host_header(authority: &str) -> bool {
+    split_host_port(authority).is_some()
+}
+
+/// Splits what a `Host` header can say; an empty port is none.
+pub(super) fn split_host_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = split_port(authority);
-    is_host(host) && port.is_none_or(|port| port.is_empty() || parse_port(port).is_some())
+    let port = match port {
+        None | Some("") => None,
+        Some(port) => Some(parse_port(port)?),
+    };
+    is_host(host).then_some((host, port))
 }
 
 /// Refuses what RFC 3986 has in no URI: the characters themselves, and a `%` without two digits behind it.

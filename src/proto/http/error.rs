@@ -2,19 +2,19 @@
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HeadError {
-    /// More bytes than [`HeadLimits::max_head`](super::HeadLimits::max_head).
+    /// More bytes than [`Limits::max_head`](crate::Limits::max_head).
     #[error("head of more than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// More header lines than [`HeadLimits::max_headers`](super::HeadLimits::max_headers).
+    /// More header lines than [`Limits::max_headers`](crate::Limits::max_headers).
     #[error("more than {limit} header lines")]
     TooManyHeaders {
         /// The limit in lines.
         limit: usize,
     },
-    /// A longer request target than [`HeadLimits::max_target`](super::HeadLimits::max_target).
+    /// A longer request target than [`Limits::max_target`](crate::Limits::max_target).
     #[error("request target of more than {limit} bytes")]
     TargetTooLong {
         /// The limit in bytes.

@@ -1,23 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{HeadError, Headers, grammar};
-
-/// How large a head may be; over these the peer is refused as soon as it shows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct HeadLimits {
-    /// Bytes of the whole head, with line ends. Default: 16 KiB, as node has it; proxies pass on 8 to 32 KiB.
-    pub max_head: usize,
-    /// Header lines; a repeated name counts each time. Default: 100.
-    pub max_headers: usize,
-    /// Bytes of the request target. Default: 8 KiB, as RFC 9110 §4.1 recommends 8000 octets at least.
-    pub max_target: usize,
-}
-
-impl Default for HeadLimits {
-    fn default() -> Self {
-        Self { max_head: 16 * 1024, max_headers: 100, max_target: 8 * 1024 }
-    }
-}
+use crate::proto::Limits;
 
 /// Collects one head from input that comes in pieces.
 ///
@@ -27,7 +11,7 @@ impl Default for HeadLimits {
 /// a request are passed over (§2.2); they count as bytes of the head.
 #[derive(Debug)]
 pub struct HeadReader {
-    limits: HeadLimits,
+    limits: Limits,
     head: BytesMut,
     /// Bytes taken, those of empty lines in front of the head too.
     taken: usize,
@@ -68,16 +52,16 @@ enum Target {
 
 impl HeadReader {
     /// Reads a request's head.
-    pub fn request(limits: HeadLimits) -> Self {
+    pub fn request(limits: Limits) -> Self {
         Self::new(limits, Target::Ahead)
     }
 
     /// Reads a response's head.
-    pub fn response(limits: HeadLimits) -> Self {
+    pub fn response(limits: Limits) -> Self {
         Self::new(limits, Target::None)
     }
 
-    fn new(limits: HeadLimits, target: Target) -> Self {
+    fn new(limits: Limits, target: Target) -> Self {
         Self { limits, head: BytesMut::new(), taken: 0, headers: 0, target, at: At::Front }
     }
 

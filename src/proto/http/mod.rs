@@ -9,5 +9,5 @@ mod headers;
 
 pub(crate) use body::BodyReader;
 pub use error::{HeadError, InvalidHeader, Malformed};
-pub use head::{HeadLimits, HeadReader, RequestHead, ResponseHead, Version};
+pub use head::{HeadReader, RequestHead, ResponseHead, Version};
 pub use headers::Headers;

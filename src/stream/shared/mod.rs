@@ -1,6 +1,7 @@
+mod ending;
+
 use std::{
     io::{self, IoSlice},
-    mem::MaybeUninit,
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -11,19 +12,21 @@ use std::{
 };
 
 use bytes::BufMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
 
-use super::{buffers, cork, receiver::ReceiverState, wakers::Wakers};
+use self::ending::Ending;
+use super::{MemoryBudget, budget::Share, buffers, cork, receiver::ReceiverState, wakers::Wakers};
 use crate::{
     Error,
     proto::{
-        connection::{Compress, End, Inbox, Message, Role, SendHalf, later},
-        frame::CloseFrame,
+        connection::{Compress, End, Inbox, Message, SendError, SendHalf},
+        frame::{CloseFrame, ProtocolError},
     },
 };
 
-/// From how many queued bytes on `send` waits for the transport.
-pub(super) const HIGH_WATER: usize = 64 * 1024;
 /// How many chunks one vectored write takes.
 const MAX_SLICES: usize = 32;
 
@@ -64,20 +67,11 @@ pub(super) struct Core<S> {
     pub(super) parked: Option<Box<ReceiverState>>,
     /// Why the transport failed, until it is told.
     failure: Option<io::Error>,
-}
-
-/// How far the way down is gone, once the connection has ended on the protocol's side.
-enum Ending {
-    NotYet,
-    /// What is queued is written, then our direction is shut down.
-    Flushing {
-        until: Instant,
-    },
-    /// The peer's bytes are discarded until it ends too, so that no reset overtakes our Close.
-    Lingering {
-        until: Instant,
-    },
-    Over,
+    /// Made while the transport takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+    share: Option<Share>,
+    /// What the receiving half held when it was last asked.
+    received: usize,
 }
 
 pub(super) fn now() -> Instant {
@@ -112,7 +106,7 @@ impl<S> Shared<S> {
 
     /// Lets this thread gather messages without the lock, if it serves the connection.
     pub(super) fn arm(&self, core: &mut Core<S>) -> bool {
-        let room = HIGH_WATER.saturating_sub(core.send.queued());
+        let room = core.send.room();
         core.cork_is_armed = self.is_corked(core) && core.send.takes_frames() && room > 0 && cork::arm(self.id(), room);
         core.cork_is_armed
     }
@@ -197,10 +191,14 @@ impl<S> Core<S> {
 
     /// Wakes everybody who waits for this connection, as its state has changed.
     pub(super) fn wake_all(&mut self) {
+        self.wake_reader();
+        self.wake_writers();
+    }
+
+    fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
-        self.wake_writers();
     }
 
     /// Wakes those that wait for a write or for each other; from now on nobody waits.
@@ -230,7 +228,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             reader: None,
             parked: None,
             failure: None,
+            stall: None,
+            share: None,
+            received: 0,
         }
+    }
+
+    pub(super) fn set_budget(&mut self, budget: MemoryBudget) {
+        self.share = Some(budget.share());
+    }
+
+    /// Takes note of how much the receiving half holds.
+    #[inline]
+    pub(super) fn hold(&mut self, received: usize) -> Result<(), ProtocolError> {
+        self.received = received;
+        let queued = self.send.queued();
+        self.share.as_mut().map_or(Ok(()), |share| share.hold(received + queued))
     }
 
     pub(super) const fn is_over(&self) -> bool {
@@ -259,8 +272,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Queues a message; borrows a buffer for it if there is none.
     #[inline]
     pub(super) fn queue(&mut self, message: &Message, compress: Compress) -> Result<(), Error> {
+        self.queue_with(|send| send.send(message, compress))
+    }
+
+    /// Queues what `queue` does; borrows a buffer for it if there is none.
+    #[inline]
+    pub(super) fn queue_with(
+        &mut self,
+        queue: impl FnOnce(&mut SendHalf) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
         self.borrow_buffer();
-        Ok(self.send.send(message, compress)?)
+        if self.send.is_patient() {
+            return Ok(queue(&mut self.send)?);
+        }
+        self.send.look_at_clock(now());
+        let queued = queue(&mut self.send);
+        // It may have made the connection close, and whoever receives has to see to what is queued.
+        self.wake_reader();
+        Ok(queued?)
     }
 
     /// Has the task woken when the connection's state changes; the transport wakes it when bytes come.
@@ -278,8 +307,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         Waker::from(Arc::clone(wakers))
     }
 
-    /// Writes what is queued. An error ends the connection.
+    /// Writes what is queued. An error ends the connection, and so does a transport that takes nothing for too long.
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        match self.poll_write_queue(cx) {
+            Poll::Pending => self.poll_stalled(cx),
+            written => written,
+        }
+    }
+
+    fn poll_write_queue(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         if self.is_flushed() {
             self.return_buffer();
             return Poll::Ready(if self.send.has_lost() { Err(self.reason()) } else { Ok(()) });
@@ -292,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 ready!(self.poll_write(&mut Context::from_waker(&waker)))
             }
         };
+        self.stall = None;
         self.wake_writers();
         match written {
             Ok(()) => {
@@ -374,8 +411,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         };
         match ready!(read) {
             Ok(len) => {
-                if len > 0 && self.send.wants_heard() {
-                    self.send.heard(now());
+                if len > 0 {
+                    self.send.heard_lately();
                 }
                 Poll::Ready(Ok(len))
             }
@@ -393,82 +430,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.send.transport_failed();
         self.finish();
         Error::Io(told)
-    }
-
-    /// Goes the way down behind the protocol's end: the queue, our direction, the peer's.
-    ///
-    /// Says the deadline while it is pending.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Result<(), Instant> {
-        loop {
-            match self.ending {
-                Ending::NotYet => {
-                    if matches!(self.send.end(), Some(End::Lost | End::TimedOut(_)) | None) {
-                        // A peer that has ended its side only may still take what the transport takes at once.
-                        let _ = self.poll_flush(cx);
-                        self.finish();
-                        continue;
-                    }
-                    self.ending = Ending::Flushing { until: later(now(), self.send.close_timeout()) };
-                }
-                Ending::Flushing { until } => match self.poll_shut_down(cx) {
-                    Poll::Ready(()) => self.ending = Ending::Lingering { until },
-                    Poll::Pending => return self.until(until),
-                },
-                Ending::Lingering { until } => match self.poll_discard(cx) {
-                    Poll::Ready(()) => self.finish(),
-                    // A peer whose Close came as it should sends nothing behind it that could make us reset the
-                    // connection: all that came was read.
-                    Poll::Pending if self.send.role() == Role::Server && self.send.end().is_some_and(End::is_clean) => {
-                        self.finish();
-                    }
-                    Poll::Pending => return self.until(until),
-                },
-                Ending::Over => return Ok(()),
-            }
-        }
-    }
-
-    fn until(&mut self, until: Instant) -> Result<(), Instant> {
-        if now() < until {
-            return Err(until);
-        }
-        self.finish();
-        Ok(())
-    }
-
-    /// Writes what is queued and shuts our direction down; errors count as done.
-    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if ready!(self.poll_flush(cx)).is_err() {
-            return Poll::Ready(());
-        }
-        // §7.1.1: the server closes first; a client that did would have the connection linger on its side.
-        let wait_for_server = self.send.role() == Role::Client && self.send.end().is_some_and(End::is_clean);
-        if let Some(io) = &mut self.io
-            && !wait_for_server
-        {
-            let _ = ready!(Pin::new(io).poll_shutdown(cx));
-        }
-        Poll::Ready(())
-    }
-
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io) = &mut self.io else { return Poll::Ready(()) };
-        let mut scrap = [MaybeUninit::uninit(); 4096];
-        loop {
-            let mut buf = ReadBuf::uninit(&mut scrap);
-            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
-                Ok(()) | Err(_) => return Poll::Ready(()),
-            }
-        }
-    }
-
-    /// Lets go of the transport, and of everything that only a living connection needs.
-    pub(super) fn finish(&mut self) {
-        self.ending = Ending::Over;
-        self.io = None;
-        self.parked = None;
-        self.send.transport_failed();
-        self.wake_all();
     }
 }

@@ -1,3 +1,9 @@
+mod answers;
+mod backlog;
+mod slow_reader;
+#[cfg(feature = "stream")]
+mod transport;
+
 use std::{
     io::IoSlice,
     time::{Duration, Instant},
@@ -5,23 +11,20 @@ use std::{
 
 use bytes::Bytes;
 
+use self::backlog::{Backlog, Item};
 use super::{
     config::{Compress, Config, Role, later},
     error::SendError,
-    event::Event,
-    keepalive::{Due, Pulse},
+    keepalive::Pulse,
     message::{Kind, Message},
     output::Output,
     prepared::PreparedMessage,
-    state::{Effect, End, Input, State, Timeout},
+    state::{Effect, End, Input, State},
 };
 use crate::proto::{
     extension::deflate::Deflater,
-    frame::{CloseFrame, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Utf8Validator},
+    frame::{CloseFrame, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Utf8Validator},
 };
-
-/// How many bytes of Pongs may wait to be written. Beyond, only the newest is owed (RFC 6455 §5.5.3).
-const MAX_PONG_BYTES: usize = 4096;
 
 /// Where a client takes its masking keys from: unpredictable, a new one for each frame (RFC 6455 §5.3).
 pub type MaskingKeys = Box<dyn FnMut() -> MaskingKey + Send>;
@@ -29,7 +32,7 @@ pub type MaskingKeys = Box<dyn FnMut() -> MaskingKey + Send>;
 /// The sending half of a connection: its state, and everything that goes to the peer.
 pub(crate) struct SendHalf {
     state: State,
-    close_timeout: Duration,
+    limits: SendLimits,
     /// `Some` for clients.
     keys: Option<MaskingKeys>,
     output: Output,
@@ -45,6 +48,32 @@ pub(crate) struct SendHalf {
     lost: bool,
     pulse: Option<Box<Pulse>>,
     rtt: Option<Duration>,
+    /// Since when the transport has taken nothing, as far as anybody has looked.
+    blocked: Option<Blocked>,
+    /// What waits unencoded; only with a policy that may drop it.
+    backlog: Option<Box<Backlog>>,
+    pings: Pings,
+}
+
+/// Those of the [`Limits`] that what is sent is held to.
+struct SendLimits {
+    close_timeout: Duration,
+    queued: usize,
+    queued_age: Option<Duration>,
+    pings: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Blocked {
+    since: Instant,
+    /// What had been written then.
+    written: u64,
+}
+
+/// The peer's Pings within a second.
+struct Pings {
+    since: Instant,
+    count: u32,
 }
 
 struct OpenMessage {
@@ -56,9 +85,15 @@ struct OpenMessage {
 
 impl SendHalf {
     pub(crate) fn new(config: &Config, keys: Option<MaskingKeys>, deflater: Option<Deflater>, now: Instant) -> Self {
+        let limits = &config.limits;
         Self {
             state: State::Open,
-            close_timeout: config.close_timeout,
+            limits: SendLimits {
+                close_timeout: limits.close_timeout,
+                queued: limits.max_queued,
+                queued_age: limits.max_queued_age,
+                pings: limits.max_pings,
+            },
             keys,
             output: Output::default(),
             deflater,
@@ -67,8 +102,11 @@ impl SendHalf {
             pongs_until: 0,
             owed_pong: None,
             lost: false,
-            pulse: config.keepalive.map(|keepalive| Box::new(Pulse::new(keepalive, now))),
+            pulse: Pulse::new(config.keepalive, limits.idle_timeout, now).map(Box::new),
             rtt: None,
+            blocked: None,
+            backlog: Backlog::new(config.slow_reader, limits, now).map(Box::new),
+            pings: Pings { since: now, count: 0 },
         }
     }
 
@@ -106,13 +144,21 @@ impl SendHalf {
         if self.open.is_some() {
             return Err(SendError::MessageOpen);
         }
+        if self.has_to_wait() {
+            return self.delay(Item::Message(message.clone(), compress));
+        }
+        self.encode(message, compress);
+        Ok(())
+    }
+
+    #[inline]
+    fn encode(&mut self, message: &Message, compress: Compress) {
         let (opcode, payload) = (message.kind().opcode(), message.payload());
         if self.wants_compressed(payload.len(), compress) {
             self.send_compressed(opcode, payload);
         } else {
             self.frame(opcode, payload, true, false);
         }
-        Ok(())
     }
 
     /// Queues a message that others send as well.
@@ -121,6 +167,14 @@ impl SendHalf {
         if self.open.is_some() {
             return Err(SendError::MessageOpen);
         }
+        if self.has_to_wait() {
+            return self.delay(Item::Prepared(prepared.clone()));
+        }
+        self.encode_prepared(prepared);
+        Ok(())
+    }
+
+    fn encode_prepared(&mut self, prepared: &PreparedMessage) {
         let (opcode, payload) = (prepared.message().kind().opcode(), prepared.message().payload());
         let deflated = match &mut self.deflater {
             Some(deflater) if payload.len() >= deflater.threshold() => {
@@ -137,7 +191,6 @@ impl SendHalf {
             Some(deflated) => self.frame(opcode, &deflated, true, true),
             None => self.frame(opcode, payload, true, false),
         }
-        Ok(())
     }
 
     /// Begins a message that is sent in parts.
@@ -146,6 +199,7 @@ impl SendHalf {
         if self.open.is_some() {
             return Err(SendError::MessageOpen);
         }
+        self.encode_backlog(usize::MAX);
         // Its length is not known, so only an explicit `Never` speaks against compressing.
         let compressed = compress != Compress::Never && self.deflater.is_some();
         self.open = Some(OpenMessage { kind, compressed, begun: false, utf8: Utf8Validator::new() });
@@ -200,80 +254,22 @@ impl SendHalf {
 
     /// Begins the closing handshake (RFC 6455 §7.1.2); does nothing if it has begun.
     pub(crate) fn close(&mut self, frame: Option<CloseFrame>, now: Instant) {
-        let deadline = later(now, self.close_timeout);
+        let deadline = later(now, self.limits.close_timeout);
+        self.encode_backlog(usize::MAX);
         self.step(Input::Close { ours: frame, deadline });
-    }
-
-    // ── what the other half and the transport report ──
-
-    /// Takes note of bytes from the peer.
-    pub(crate) fn heard(&mut self, now: Instant) {
-        if let Some(pulse) = &mut self.pulse {
-            pulse.heard(now);
-        }
-    }
-
-    /// Answers what the receiving half took in.
-    pub(crate) fn react(&mut self, event: &Event, now: impl FnOnce() -> Instant) {
-        match event {
-            Event::Message(_) | Event::Chunk(_) => {}
-            // §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
-            Event::Ping(payload) if self.is_open() => self.owe_pong(payload),
-            Event::Ping(_) => {}
-            Event::Pong(payload) => {
-                if let Some(pulse) = &mut self.pulse
-                    && let Some(rtt) = pulse.pong(payload, now())
-                {
-                    self.rtt = Some(rtt);
-                }
-            }
-            Event::Close(theirs) => self.step(Input::Closed { theirs: theirs.clone() }),
-        }
-    }
-
-    /// Fails the connection (RFC 6455 §7.1.7).
-    pub(crate) fn fail(&mut self, fault: ProtocolError) {
-        self.step(Input::Fault(fault));
-    }
-
-    /// Takes note that the transport gives no more bytes; it may still take some.
-    pub(crate) fn received_eof(&mut self) {
-        self.step(Input::Eof);
-    }
-
-    // ── the clock ──
-
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Open => self.pulse.as_ref().map(|pulse| pulse.deadline()),
-            State::CloseSent { deadline, .. } => Some(*deadline),
-            State::Ended(_) => None,
-        }
-    }
-
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        match &self.state {
-            State::Open => match self.pulse.as_mut().map_or(Due::Nothing, |pulse| pulse.due(now)) {
-                Due::Nothing => {}
-                Due::Ping(payload) => {
-                    // Nothing has come for a while: what is to be sent next has little to do with what was.
-                    if let Some(deflater) = &mut self.deflater {
-                        deflater.forget();
-                    }
-                    self.frame(Opcode::Ping, &payload, true, false);
-                }
-                Due::Lost => self.step(Input::TimedOut(Timeout::Keepalive)),
-            },
-            State::CloseSent { deadline, .. } if *deadline <= now => self.step(Input::TimedOut(Timeout::Close)),
-            State::CloseSent { .. } | State::Ended(_) => {}
-        }
     }
 
     // ── bytes out ──
 
+    /// How many bytes are to go out, and what their bookkeeping takes.
     #[inline]
     pub(crate) fn queued(&self) -> usize {
-        self.output.len()
+        self.output.len() + self.backlog.as_ref().map_or(0, |backlog| backlog.bytes())
+    }
+
+    /// How many messages were dropped, as the peer did not read.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.dropped())
     }
 
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
@@ -288,6 +284,7 @@ impl SendHalf {
                 self.owe_pong(&payload);
             }
         }
+        self.encode_backlog(self.window());
     }
 
     // ── within ──
@@ -311,6 +308,7 @@ impl SendHalf {
             Effect::DropOutput => {
                 (self.pong_bytes, self.owed_pong) = (0, None);
                 self.lost |= self.output.clear();
+                self.lost |= self.backlog.as_mut().is_some_and(|backlog| backlog.clear());
             }
         }
     }
@@ -322,17 +320,6 @@ impl SendHalf {
         }
         self.frame(opcode, payload, true, false);
         Ok(())
-    }
-
-    fn owe_pong(&mut self, payload: &Bytes) {
-        if self.pong_bytes >= MAX_PONG_BYTES {
-            self.owed_pong = Some(payload.clone());
-            return;
-        }
-        let before = self.output.len();
-        self.frame(Opcode::Pong, payload, true, false);
-        self.pong_bytes += self.output.len() - before;
-        self.pongs_until = self.output.written() + self.output.len() as u64;
     }
 
     #[inline]
@@ -365,57 +352,5 @@ impl SendHalf {
             None => self.output.append(payload),
             Some(key) => self.output.append_masked(payload, key),
         }
-    }
-}
-
-/// What only a transport on this side of the core needs.
-#[cfg(feature = "stream")]
-impl SendHalf {
-    /// Takes note that the transport is gone.
-    pub(crate) fn transport_failed(&mut self) {
-        self.step(Input::TransportFailed);
-    }
-
-    /// Whether something was queued that never went out.
-    pub(crate) const fn has_lost(&self) -> bool {
-        self.lost
-    }
-
-    /// Whether messages may be encoded elsewhere, to be queued by [`queue_frames`](Self::queue_frames).
-    pub(crate) const fn takes_frames(&self) -> bool {
-        self.is_open() && self.open.is_none() && self.keys.is_none() && self.deflater.is_none()
-    }
-
-    /// Queues messages that were encoded elsewhere; gives back what they came in if it is not needed.
-    pub(crate) fn queue_frames(&mut self, frames: Vec<u8>) -> Option<Vec<u8>> {
-        if self.is_open() {
-            return self.output.append_frames(frames);
-        }
-        // No frame follows a Close.
-        self.lost = true;
-        Some(frames)
-    }
-
-    pub(crate) const fn close_timeout(&self) -> Duration {
-        self.close_timeout
-    }
-
-    /// Whether a message is being sent in parts.
-    pub(crate) const fn message_is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
-    /// Whether somebody wants to know when bytes come.
-    pub(crate) const fn wants_heard(&self) -> bool {
-        self.pulse.is_some()
-    }
-
-    /// Whether Pongs wait to be written: while the peer does not take them, it is not read.
-    pub(crate) const fn owes_pong(&self) -> bool {
-        self.pong_bytes > 0
-    }
-
-    pub(crate) const fn output(&mut self) -> &mut Output {
-        &mut self.output
     }
 }

@@ -1,0 +1,145 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Pings, SendHalf};
+use crate::proto::{
+    connection::{
+        config::later,
+        event::Event,
+        keepalive::Due,
+        state::{Input, State, Timeout},
+    },
+    frame::{CloseCode, CloseFrame, Opcode, ProtocolError},
+};
+
+/// How many bytes of Pongs may wait to be written. Beyond, only the newest is owed (RFC 6455 §5.5.3).
+const MAX_PONG_BYTES: usize = 4096;
+
+/// What the other half, the transport and the clock report, and what is answered.
+impl SendHalf {
+    /// Takes note of bytes from the peer.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.heard(now);
+        }
+    }
+
+    /// Answers what the receiving half took in.
+    ///
+    /// # Errors
+    ///
+    /// If it is over a limit: the connection has failed then.
+    pub(crate) fn react(&mut self, event: &Event, now: impl FnOnce() -> Instant) -> Result<(), ProtocolError> {
+        match event {
+            Event::Message(_) | Event::Chunk(_) => {}
+            // §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
+            Event::Ping(payload) if self.is_open() => {
+                if let Err(fault) = self.admit_ping(now) {
+                    self.fail(fault);
+                    return Err(fault);
+                }
+                self.owe_pong(payload);
+            }
+            Event::Ping(_) => {}
+            Event::Pong(payload) => {
+                if let Some(pulse) = &mut self.pulse
+                    && let Some(rtt) = pulse.pong(payload, now())
+                {
+                    self.rtt = Some(rtt);
+                }
+            }
+            Event::Close(theirs) => {
+                self.encode_backlog(usize::MAX);
+                self.step(Input::Closed { theirs: theirs.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a Ping. The clock is looked at once a second at the most, or once for as many as are allowed in it.
+    fn admit_ping(&mut self, now: impl FnOnce() -> Instant) -> Result<(), ProtocolError> {
+        let Some(limit) = self.limits.pings else { return Ok(()) };
+        if self.pings.count == 0 || self.pings.count >= limit {
+            let now = now();
+            if limit == 0 || (self.pings.count > 0 && now < later(self.pings.since, Duration::from_secs(1))) {
+                return Err(ProtocolError::TooManyPings { limit });
+            }
+            self.pings = Pings { since: now, count: 0 };
+        }
+        self.pings.count += 1;
+        Ok(())
+    }
+
+    /// Fails the connection (RFC 6455 §7.1.7).
+    pub(crate) fn fail(&mut self, fault: ProtocolError) {
+        self.step(Input::Fault(fault));
+    }
+
+    /// Takes note that the transport gives no more bytes; it may still take some.
+    pub(crate) fn received_eof(&mut self) {
+        self.step(Input::Eof);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open => {
+                self.pulse.as_ref().map(|pulse| pulse.deadline()).into_iter().chain(self.write_deadline()).min()
+            }
+            State::CloseSent { deadline, .. } => Some(*deadline),
+            State::Ended(_) => None,
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.look_at_clock(now);
+        self.handle_slow_reader(now);
+        match &self.state {
+            State::Open => match self.pulse.as_mut().map_or(Due::Nothing, |pulse| pulse.due(now)) {
+                Due::Nothing => {}
+                Due::Ping(payload) => {
+                    // Nothing has come for a while: what is to be sent next has little to do with what was.
+                    if let Some(deflater) = &mut self.deflater {
+                        deflater.forget();
+                    }
+                    self.frame(Opcode::Ping, &payload, true, false);
+                }
+                Due::Lost(timeout) => self.give_up(timeout),
+                Due::Idle(limit) => self.fail(ProtocolError::Idle { limit }),
+            },
+            State::CloseSent { .. } | State::Ended(_) => {}
+        }
+        self.handle_close_timeout(now);
+    }
+
+    pub(super) fn handle_close_timeout(&mut self, now: Instant) {
+        if let State::CloseSent { deadline, .. } = &self.state
+            && *deadline <= now
+        {
+            self.step(Input::TimedOut(Timeout::Close));
+        }
+    }
+
+    /// Ends the connection without waiting for the peer, which does not answer, but tells it so if that is possible.
+    fn give_up(&mut self, timeout: Duration) {
+        let can_tell = self.output.is_empty();
+        self.step(Input::TimedOut(Timeout::Keepalive));
+        if can_tell {
+            let reason = format!("nothing came for {timeout:?} after a ping");
+            let mut payload = Vec::new();
+            CloseFrame::new(CloseCode::POLICY_VIOLATION, reason).encode(&mut payload);
+            self.frame(Opcode::Close, &Bytes::from(payload), true, false);
+        }
+    }
+
+    pub(super) fn owe_pong(&mut self, payload: &Bytes) {
+        if self.pong_bytes >= MAX_PONG_BYTES {
+            self.owed_pong = Some(payload.clone());
+            return;
+        }
+        let before = self.output.len();
+        self.frame(Opcode::Pong, payload, true, false);
+        self.pong_bytes += self.output.len() - before;
+        self.pongs_until = self.output.written() + self.output.len() as u64;
+    }
+}

@@ -1,0 +1,101 @@
+use std::time::Instant;
+
+use super::{Blocked, SendHalf, backlog::Item};
+use crate::proto::{
+    connection::{
+        config::later,
+        error::SendError,
+        state::{Input, Timeout},
+    },
+    frame::CloseFrame,
+};
+
+/// How many bytes are encoded ahead of the transport where a policy may drop what is not.
+const WINDOW: usize = 64 * 1024;
+
+/// A peer that does not read.
+impl SendHalf {
+    /// Since when the transport has taken nothing.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        let is_still = |blocked: &Blocked| blocked.written == self.output.written() && !self.output.is_empty();
+        self.blocked.filter(is_still).map(|blocked| blocked.since)
+    }
+
+    /// Takes note of the time, for those who ask how long something has waited.
+    pub(crate) fn look_at_clock(&mut self, now: Instant) {
+        if self.blocked_since().is_none() {
+            self.blocked = (!self.output.is_empty()).then(|| Blocked { since: now, written: self.output.written() });
+        }
+        if let Some(backlog) = &mut self.backlog {
+            backlog.set_now(now);
+        }
+    }
+
+    /// Up to how many bytes messages are encoded as they come, where they could be dropped.
+    pub(super) fn window(&self) -> usize {
+        WINDOW.min(self.limits.queued).max(1)
+    }
+
+    /// Whether a message has to wait in front of the queue.
+    #[inline]
+    pub(super) fn has_to_wait(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty() || self.output.len() >= self.window())
+    }
+
+    #[cold]
+    pub(super) fn delay(&mut self, item: Item) -> Result<(), SendError> {
+        let (encoded, blocked) = (self.output.len(), self.blocked_since());
+        let Some(backlog) = &mut self.backlog else { return Ok(()) };
+        match backlog.push(item, encoded, blocked) {
+            None => Ok(()),
+            Some(close) => {
+                self.close_slow_reader(close);
+                Err(SendError::Closed)
+            }
+        }
+    }
+
+    /// Encodes what waits, until so many bytes are encoded.
+    #[inline]
+    pub(super) fn encode_backlog(&mut self, until: usize) {
+        while self.output.len() < until
+            && let Some(item) = self.backlog.as_mut().and_then(|backlog| backlog.pop())
+        {
+            match item {
+                Item::Message(message, compress) => self.encode(&message, compress),
+                Item::Prepared(prepared) => self.encode_prepared(&prepared),
+            }
+        }
+    }
+
+    /// When something is due because the peer does not read.
+    pub(crate) fn write_deadline(&self) -> Option<Instant> {
+        match &self.backlog {
+            _ if !self.is_open() => None,
+            Some(backlog) => backlog.deadline(self.blocked_since()),
+            None => self.blocked_since().zip(self.limits.queued_age).map(|(since, age)| later(since, age)),
+        }
+    }
+
+    pub(super) fn handle_slow_reader(&mut self, now: Instant) {
+        if self.write_deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let blocked = self.blocked_since();
+        match &mut self.backlog {
+            None => self.step(Input::TimedOut(Timeout::Write)),
+            Some(backlog) => {
+                if let Some(close) = backlog.handle_timeout(blocked) {
+                    self.close_slow_reader(close);
+                }
+            }
+        }
+    }
+
+    fn close_slow_reader(&mut self, close: CloseFrame) {
+        let Some(backlog) = &mut self.backlog else { return };
+        let deadline = later(backlog.now(), self.limits.close_timeout);
+        self.lost |= backlog.clear();
+        self.step(Input::Close { ours: Some(close), deadline });
+    }
+}

@@ -1,0 +1,144 @@
+use std::{
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::sleep_until,
+};
+
+use super::{Core, now};
+use crate::{
+    Error,
+    proto::connection::{End, Role, later},
+};
+
+/// How far the way down is gone, once the connection has ended on the protocol's side.
+pub(super) enum Ending {
+    NotYet,
+    /// What is queued is written, then our direction is shut down.
+    Flushing {
+        until: Instant,
+    },
+    /// The peer's bytes are discarded until it ends too, so that no reset overtakes our Close.
+    Lingering {
+        until: Instant,
+    },
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
+    /// Pending, as the transport takes nothing, but not for longer than the limits allow.
+    #[cold]
+    pub(super) fn poll_stalled(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.send.look_at_clock(now());
+        if let Err(fault) = self.hold(self.received) {
+            self.send.fail(fault);
+            self.wake_reader();
+        }
+        let waker = self.wait(cx);
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            let deadline = if self.send.end().is_some() {
+                match self.poll_end(cx) {
+                    Ok(()) => return Poll::Ready(Err(self.reason())),
+                    Err(deadline) => deadline,
+                }
+            } else {
+                match self.send.stall_deadline() {
+                    Some(deadline) => deadline,
+                    None => return Poll::Pending,
+                }
+            };
+            let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+            if timer.deadline() != deadline.into() {
+                timer.as_mut().reset(deadline.into());
+            }
+            ready!(timer.as_mut().poll(cx));
+            self.send.handle_stall(now());
+            self.wake_reader();
+        }
+    }
+
+    /// Goes the way down behind the protocol's end: the queue, our direction, the peer's.
+    ///
+    /// Says the deadline while it is pending.
+    pub(in crate::stream) fn poll_end(&mut self, cx: &mut Context<'_>) -> Result<(), Instant> {
+        loop {
+            match self.ending {
+                Ending::NotYet => {
+                    if matches!(self.send.end(), Some(End::Lost | End::TimedOut(_)) | None) {
+                        // A peer that has ended its side only may still take what the transport takes at once.
+                        let _ = self.poll_write_queue(cx);
+                        self.finish();
+                        continue;
+                    }
+                    self.ending = Ending::Flushing { until: later(now(), self.send.close_timeout()) };
+                }
+                Ending::Flushing { until } => match self.poll_shut_down(cx) {
+                    Poll::Ready(()) => self.ending = Ending::Lingering { until },
+                    Poll::Pending => return self.until(until),
+                },
+                Ending::Lingering { until } => match self.poll_discard(cx) {
+                    Poll::Ready(()) => self.finish(),
+                    // A peer whose Close came as it should sends nothing behind it that could make us reset the
+                    // connection: all that came was read.
+                    Poll::Pending if self.send.role() == Role::Server && self.send.end().is_some_and(End::is_clean) => {
+                        self.finish();
+                    }
+                    Poll::Pending => return self.until(until),
+                },
+                Ending::Over => return Ok(()),
+            }
+        }
+    }
+
+    fn until(&mut self, until: Instant) -> Result<(), Instant> {
+        if now() < until {
+            return Err(until);
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// Writes what is queued and shuts our direction down; errors count as done.
+    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if ready!(self.poll_write_queue(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        // §7.1.1: the server closes first; a client that did would have the connection linger on its side.
+        let wait_for_server = self.send.role() == Role::Client && self.send.end().is_some_and(End::is_clean);
+        if let Some(io) = &mut self.io
+            && !wait_for_server
+        {
+            let _ = ready!(Pin::new(io).poll_shutdown(cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Ready(()) };
+        let mut scrap = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut buf = ReadBuf::uninit(&mut scrap);
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Lets go of the transport, and of everything that only a living connection needs.
+    pub(in crate::stream) fn finish(&mut self) {
+        self.ending = Ending::Over;
+        self.io = None;
+        self.parked = None;
+        self.stall = None;
+        self.share = None;
+        self.send.transport_failed();
+        self.wake_all();
+    }
+}
