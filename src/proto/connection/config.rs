@@ -40,8 +40,8 @@ impl Keepalive {
 /// What becomes of messages for a peer that does not read as fast as they are sent.
 ///
 /// It is slow from [`Limits::max_queued`] bytes on, or when what is queued has waited for [`Limits::max_queued_age`].
-/// Up to 64 KiB of the queue are encoded and with the transport, and are sent whatever the policy is; so are Pongs, Pings
-/// and Closes, and a message that is sent in parts. The policies that drop messages drop whole ones, before they are
+/// Up to 64 KiB, and half of the queue at the most, are encoded ahead of the transport, and are sent whatever the policy
+/// is; so are Pongs, Pings and Closes, and a message that is sent in parts. The policies that drop messages drop whole ones, before they are
 /// compressed, and count them.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -33,7 +33,8 @@ impl SendHalf {
 
     /// Up to how many bytes messages are encoded as they come, where they could be dropped.
     pub(super) fn window(&self) -> usize {
-        WINDOW.min(self.limits.queued).max(1)
+        // Half of the queue is for what can still be dropped.
+        WINDOW.min(self.limits.queued / 2).max(1)
     }
 
     /// Whether a message has to wait in front of the queue.
