@@ -37,6 +37,8 @@ pub(super) struct ReceiverState {
     /// Borrowed from the thread while there are bytes to take apart.
     pub(super) inbox: Option<Box<Inbox>>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// What the connection was last told that `half` holds.
+    noted: usize,
     /// Whether this half has armed a cork and not seen it merged since.
     armed: bool,
     /// Whether the end has been told.
@@ -46,7 +48,7 @@ pub(super) struct ReceiverState {
 impl ReceiverState {
     pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
         let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
-        Self { half, inbox, timer: None, armed: false, told: false }
+        Self { half, inbox, timer: None, noted: 0, armed: false, told: false }
     }
 
     /// The next message; `None` once the connection has ended cleanly.
@@ -117,6 +119,11 @@ impl ReceiverState {
         let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
         let received = self.half.receive(inbox, delivery);
         self.release();
+        if self.half.retained() < self.noted {
+            self.noted = self.half.retained();
+            // It is less than before.
+            let _ = shared.lock().hold(self.noted);
+        }
         Poll::Ready(match received {
             Ok(Some(event)) => {
                 if !matches!(event, Event::Message(_) | Event::Chunk(_)) {
@@ -194,8 +201,12 @@ impl ReceiverState {
             if !core.send.is_open() && self.poll_deadline(cx, core).is_ready() {
                 continue;
             }
-            if let Err(fault) = core.hold(self.half.retained()) {
+            self.noted = self.half.retained();
+            if let Err(fault) = core.hold(self.noted) {
                 core.send.fail(fault);
+                self.half.stop();
+                self.noted = 0;
+                let _ = core.hold(0);
                 continue;
             }
             let read = match core.poll_flush(cx) {
