@@ -151,7 +151,7 @@ fn system_calls(load: &Load) -> u64 {
 #[test]
 #[ignore = "needs valgrind"]
 fn instructions_per_message() {
-    for (in_flight, payload, most) in [(64, 20, 480.0), (1, 20, 3600.0), (64, 1000, 2200.0)] {
+    for (in_flight, payload, most) in [(64, 20, 480.0), (1, 20, 4200.0), (64, 1000, 2200.0)] {
         let load = Load { in_flight, payload, rounds: 0 };
         let each = load.cost_of_round(instructions) / in_flight as f64;
         println!("{in_flight} in flight of {payload} B: {each:.0} instructions a message");

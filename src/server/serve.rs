@@ -1,4 +1,4 @@
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
@@ -213,7 +213,9 @@ impl Server {
                 match tracker.place(address.ip()) {
                     Ok(place) => {
                         let key = place.key();
-                        let task = tokio::spawn(Arc::clone(&site).connection(tcp, address, place));
+                        // Boxed, so that its memory is given back before the handler runs.
+                        let handshake = Box::pin(Arc::clone(&site).handshake(tcp, address));
+                        let task = tokio::spawn(Arc::clone(&site).connection(handshake, place));
                         tracker.started(key, task.abort_handle());
                     }
                     Err(full) => door.turn_away(tcp, full).await,
@@ -251,6 +253,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// What comes of an opening handshake: nothing, if the request was answered otherwise.
+type Opened = Result<Option<(WebSocket, Request)>, Error>;
+
 /// What all connections of a server have in common.
 struct Site<H> {
     options: Options,
@@ -260,14 +265,13 @@ struct Site<H> {
 }
 
 impl<H> Site<H> {
-    async fn connection<F, E>(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, place: Place)
+    async fn connection<F, E>(self: Arc<Self>, handshake: Pin<Box<impl Future<Output = Opened>>>, place: Place)
     where
         H: Fn(WebSocket, Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
-        // The handshake's memory is given back before the handler runs.
-        let (ws, request) = match Box::pin(self.handshake(tcp, address)).await {
+        let (ws, request) = match handshake.await {
             Ok(Some(opened)) => opened,
             Ok(None) => return,
             Err(error) => return log("handshake", &error),
@@ -289,7 +293,7 @@ impl<H> Site<H> {
     }
 
     /// Opens the WebSocket; `None` if the request was answered otherwise.
-    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<Option<(WebSocket, Request)>, Error> {
+    async fn handshake(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) -> Opened {
         let incoming = receive_request(tcp, &self.options).await?;
         let request = incoming.request();
         if let Some(fallback) = &self.fallback

@@ -14,18 +14,12 @@ pub(super) struct Pulse {
     heard: Instant,
     /// Whether bytes came since then, at a time that nobody looked at.
     fresh: bool,
-    /// The newest Ping, until its Pong comes: one is kept, whatever the peer does not answer.
-    asked: Option<Asked>,
+    /// When the newest Ping was sent, until its Pong comes: one is kept, whatever the peer does not answer.
+    asked: Option<Instant>,
     /// Whether nothing at all has come since that Ping.
     silent: bool,
-    /// Makes each payload different, so that a late Pong is told from a new one.
-    count: u64,
-}
-
-#[derive(Debug)]
-struct Asked {
-    payload: [u8; 8],
-    at: Instant,
+    /// How many Pings were sent: the payload of the newest, so that a late Pong is told from a new one.
+    count: u32,
 }
 
 /// What is due.
@@ -52,6 +46,7 @@ impl Pulse {
 
     /// Takes note of bytes without looking at the clock: they count as of when something is due next.
     #[cfg(feature = "stream")]
+    #[inline]
     pub(super) const fn heard_lately(&mut self) {
         self.fresh = true;
         self.silent = false;
@@ -59,17 +54,20 @@ impl Pulse {
 
     /// Takes a Pong; says the round trip if it answers our Ping.
     pub(super) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
-        let asked = self.asked.take_if(|asked| asked.payload == payload)?;
-        Some(now.saturating_duration_since(asked.at))
+        let asked = self.asked.take_if(|_| payload == self.count.to_be_bytes())?;
+        Some(now.saturating_duration_since(asked))
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        let asks = self.keepalive.map(|keepalive| match &self.asked {
-            Some(asked) if self.silent => later(asked.at, keepalive.timeout),
+        let asks = self.keepalive.map(|keepalive| match self.asked {
+            Some(asked) if self.silent => later(asked, keepalive.timeout),
             _ => later(self.heard, keepalive.interval),
         });
         let idle = self.idle.map(|idle| later(self.heard, idle));
-        asks.into_iter().chain(idle).min().expect("without either there is no pulse")
+        match (asks, idle) {
+            (Some(asks), Some(idle)) => asks.min(idle),
+            (asks, idle) => asks.or(idle).expect("without either there is no pulse"),
+        }
     }
 
     pub(super) fn due(&mut self, now: Instant) -> Due {
@@ -89,10 +87,9 @@ impl Pulse {
         if self.silent {
             return Due::Lost(keepalive.timeout);
         }
-        let payload = self.count.to_be_bytes();
-        self.count += 1;
-        self.asked = Some(Asked { payload, at: now });
+        self.count = self.count.wrapping_add(1);
+        self.asked = Some(now);
         self.silent = true;
-        Due::Ping(Bytes::copy_from_slice(&payload))
+        Due::Ping(Bytes::copy_from_slice(&self.count.to_be_bytes()))
     }
 }

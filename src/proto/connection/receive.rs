@@ -28,17 +28,13 @@ pub(crate) struct ReceiveHalf {
 /// Those of the [`Limits`] that what comes is held to.
 struct ReceiveLimits {
     frame: u64,
-    /// Up to which length a message in one frame is within all of them.
-    whole: usize,
     held: Held,
 }
 
 impl ReceiveLimits {
     fn new(limits: &Limits) -> Self {
-        let whole = limits.max_message.min(usize::try_from(limits.max_frame).unwrap_or(usize::MAX));
         Self {
             frame: limits.max_frame,
-            whole,
             held: Held { message: limits.max_message, inflated: limits.max_inflated, retained: limits.max_retained },
         }
     }
@@ -155,7 +151,7 @@ impl ReceiveHalf {
             return None;
         }
         let found = WholeMessage::find(inbox.as_bytes(), self.role == Role::Server)?;
-        if found.payload_len > self.limits.whole {
+        if found.payload_len > self.limits.held.message || found.payload_len as u64 > self.limits.frame {
             return None;
         }
         let WholeMessage { is_text, masking_key, header_len, payload_len } = found;

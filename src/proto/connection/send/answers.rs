@@ -60,14 +60,17 @@ impl SendHalf {
     /// Counts a Ping. The clock is looked at once a second at the most, or once for as many as are allowed in it.
     fn admit_ping(&mut self, now: impl FnOnce() -> Instant) -> Result<(), ProtocolError> {
         let Some(limit) = self.limits.pings else { return Ok(()) };
-        if self.pings.count == 0 || self.pings.count >= limit {
-            let now = now();
-            if limit == 0 || (self.pings.count > 0 && now < later(self.pings.since, Duration::from_secs(1))) {
-                return Err(ProtocolError::TooManyPings { limit });
+        match &mut self.pings {
+            Some(pings) if pings.count < limit => pings.count += 1,
+            pings => {
+                let now = now();
+                let is_over = |pings: &Pings| now < later(pings.since, Duration::from_secs(1));
+                if limit == 0 || pings.as_deref().is_some_and(is_over) {
+                    return Err(ProtocolError::TooManyPings { limit });
+                }
+                *pings = Some(Box::new(Pings { since: now, count: 1 }));
             }
-            self.pings = Pings { since: now, count: 0 };
         }
-        self.pings.count += 1;
         Ok(())
     }
 
@@ -83,9 +86,10 @@ impl SendHalf {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Open => {
-                self.pulse.as_ref().map(|pulse| pulse.deadline()).into_iter().chain(self.write_deadline()).min()
-            }
+            State::Open => match (self.pulse.as_ref().map(|pulse| pulse.deadline()), self.write_deadline()) {
+                (Some(pulse), Some(write)) => Some(pulse.min(write)),
+                (pulse, write) => pulse.or(write),
+            },
             State::CloseSent { deadline, .. } => Some(*deadline),
             State::Ended(_) => None,
         }

@@ -46,13 +46,13 @@ pub(crate) struct SendHalf {
     owed_pong: Option<Bytes>,
     /// Whether something was queued that never went out.
     lost: bool,
-    pulse: Option<Box<Pulse>>,
+    pulse: Option<Pulse>,
     rtt: Option<Duration>,
     /// Since when the transport has taken nothing, as far as anybody has looked.
-    blocked: Option<Blocked>,
+    blocked: Option<Box<Blocked>>,
     /// What waits unencoded; only with a policy that may drop it.
     backlog: Option<Box<Backlog>>,
-    pings: Pings,
+    pings: Option<Box<Pings>>,
 }
 
 /// Those of the [`Limits`] that what is sent is held to.
@@ -63,7 +63,6 @@ struct SendLimits {
     pings: Option<u32>,
 }
 
-#[derive(Clone, Copy)]
 struct Blocked {
     since: Instant,
     /// What had been written then.
@@ -102,11 +101,11 @@ impl SendHalf {
             pongs_until: 0,
             owed_pong: None,
             lost: false,
-            pulse: Pulse::new(config.keepalive, limits.idle_timeout, now).map(Box::new),
+            pulse: Pulse::new(config.keepalive, limits.idle_timeout, now),
             rtt: None,
             blocked: None,
             backlog: Backlog::new(config.slow_reader, limits, now).map(Box::new),
-            pings: Pings { since: now, count: 0 },
+            pings: None,
         }
     }
 

@@ -17,14 +17,21 @@ const WINDOW: usize = 64 * 1024;
 impl SendHalf {
     /// Since when the transport has taken nothing.
     pub(super) fn blocked_since(&self) -> Option<Instant> {
-        let is_still = |blocked: &Blocked| blocked.written == self.output.written() && !self.output.is_empty();
-        self.blocked.filter(is_still).map(|blocked| blocked.since)
+        let blocked = self.blocked.as_ref()?;
+        let is_still = blocked.written == self.output.written() && !self.output.is_empty();
+        is_still.then_some(blocked.since)
     }
 
     /// Takes note of the time, for those who ask how long something has waited.
     pub(crate) fn look_at_clock(&mut self, now: Instant) {
-        if self.blocked_since().is_none() {
-            self.blocked = (!self.output.is_empty()).then(|| Blocked { since: now, written: self.output.written() });
+        if self.output.is_empty() {
+            self.blocked = None;
+        } else if self.blocked_since().is_none() {
+            let blocked = Blocked { since: now, written: self.output.written() };
+            match &mut self.blocked {
+                Some(before) => **before = blocked,
+                none => *none = Some(Box::new(blocked)),
+            }
         }
         if let Some(backlog) = &mut self.backlog {
             backlog.set_now(now);
