@@ -138,10 +138,10 @@ fn origin_that_would_never_match_is_an_error() {
 /// Sends a request with some more header lines; gives all that the server answers until it ends.
 async fn answer(server: &Running, lines: &str) -> String {
     let mut peer = server.tcp().await;
-    peer.io.write_all(format!("{REQUEST}{lines}\r\n").as_bytes()).await.unwrap();
+    peer.io.write_all(format!("{REQUEST}{lines}\r\n").as_bytes()).await.expect("the server takes a request");
     let mut answer = Vec::new();
-    peer.io.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
+    peer.io.read_to_end(&mut answer).await.expect("the server ends without a reset");
+    String::from_utf8(answer).expect("the answer is text")
 }
 
 /// T31: as a browser's page of another host would come.

@@ -176,10 +176,14 @@ fn profiles_are_the_defaults_of_their_roles() {
 #[cfg(feature = "deflate")]
 mod inflated {
     use super::*;
-    use common::zlib;
+    use common::{heap, zlib};
+
+    #[global_allocator]
+    static HEAP: heap::Counting = heap::Counting;
 
     twins![
         takes_a_compressed_message_that_inflates_to_the_limit_and_no_byte_more,
+        retains_the_state_of_its_codecs_and_says_so,
         holds_only_compressed_messages_to_it
     ];
 
@@ -193,6 +197,25 @@ mod inflated {
         assert_eq!(us.receive_frame(0xc2, &peer.deflate(&[0; 1000])), [binary(&[0; 1000])]);
         us.receive_frame(0xc2, &peer.deflate(&[0; 1001]));
         us.assert_failed(ProtocolError::InflatedTooBig { limit: 1000 }, 1009);
+    }
+
+    fn retains_the_state_of_its_codecs_and_says_so(role: Role) {
+        for (mem_level, bits) in [(8, 15), (5, 12), (1, 9), (9, 15)] {
+            let mut settings = zlib::settings(bits, true);
+            settings.config.mem_level = mem_level;
+            let mut us = Scenario::new(role, Config::new(role), Some(&settings));
+            us.receive(b""); // the inbox is not the connection's
+            let mut peer = zlib::Peer::new(bits, true);
+            assert_eq!(us.connection.retained(), 0);
+            let payload = peer.deflate(&[7; 1000]);
+            let ((), held) = heap::held(|| {
+                us.receive_frame(0xc2, &payload);
+                us.connection.send(&vec![7; 1000].into()).unwrap();
+                us.sent();
+            });
+            let told = us.connection.retained() as f64;
+            assert!((0.95..1.05).contains(&(told / held as f64)), "{told} told, {held} held");
+        }
     }
 
     fn holds_only_compressed_messages_to_it(role: Role) {

@@ -5,7 +5,8 @@ use std::sync::{
 
 use crate::proto::frame::ProtocolError;
 
-/// Memory that connections share: what all of them together may hold of unfinished messages and of queued output.
+/// Memory that connections share: what all of them together may hold of unfinished messages, of queued output, and of the
+/// state of permessage-deflate.
 ///
 /// A connection that needs more than is left is failed with 1013; those that hold no more than before go on. Each can
 /// be over by one read. Its clones are the same budget; [`WebSocket::with_budget`](super::WebSocket::with_budget) gives a

@@ -308,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// How many bytes are held for this connection: see [`Connection::retained`].
     pub fn retained(&self) -> usize {
         let received = self.receiver.state.as_ref().map_or(0, |state| state.half.retained());
-        received + self.queued()
+        received + self.sender.shared.lock().send.retained()
     }
 
     /// Splits it into halves for different tasks. Whichever is polled sees to Pongs, Closes and what is queued.

@@ -22,6 +22,13 @@ pub fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, (PEAK.get() - before) as usize)
 }
 
+/// Runs `run`; says how many bytes more than before there are on the heap behind it.
+pub fn held<T>(run: impl FnOnce() -> T) -> (T, isize) {
+    let before = LIVE.get();
+    let result = run();
+    (result, LIVE.get() - before)
+}
+
 fn count(bytes: isize) {
     // A thread that is ending has no counters any more.
     let _ = LIVE.try_with(|live| {

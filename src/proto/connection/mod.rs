@@ -255,12 +255,10 @@ impl Connection {
         self.send.dropped()
     }
 
-    /// How many bytes are held for this connection: what has come of an unfinished message, spare room included, and
-    /// what is [`queued`](Self::queued).
-    ///
-    /// The state of permessage-deflate is not counted: it has a fixed size.
+    /// How many bytes are held for this connection: what has come of an unfinished message, spare room included, what is
+    /// [`queued`](Self::queued), and the state of permessage-deflate, as long as there is one.
     pub fn retained(&self) -> usize {
-        self.receive.retained() + self.send.queued()
+        self.receive.retained() + self.send.retained()
     }
 
     /// Whether the transport's write side is to be shut down once [`queued`](Self::queued) is 0, and what still comes

@@ -69,14 +69,16 @@ impl ReceiveHalf {
         Self { role, limits: ReceiveLimits::new(limits), inflater, phase: HEADER, assembly: None }
     }
 
-    /// How many bytes of memory hold what has come of an unfinished message and an unfinished control frame.
+    /// How many bytes of memory hold what has come of an unfinished message and an unfinished control frame, and the state
+    /// of the inflater.
     #[inline]
     pub(crate) fn retained(&self) -> usize {
         let control = match &self.phase {
             Phase::Control(_, payload) => payload.capacity(),
             Phase::Header { .. } | Phase::Data(_) | Phase::Done => 0,
         };
-        control + self.assembly.as_ref().map_or(0, |assembly| assembly.retained())
+        let inflater = self.inflater.as_ref().map_or(0, |inflater| inflater.retained());
+        control + inflater + self.assembly.as_ref().map_or(0, |assembly| assembly.retained())
     }
 
     /// Takes nothing in any more.

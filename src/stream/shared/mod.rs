@@ -242,8 +242,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     #[inline]
     pub(super) fn hold(&mut self, received: usize) -> Result<(), ProtocolError> {
         self.received = received;
-        let queued = self.send.queued();
-        self.share.as_mut().map_or(Ok(()), |share| share.hold(received + queued))
+        let bytes = received + self.send.retained();
+        self.share.as_mut().map_or(Ok(()), |share| share.hold(bytes))
     }
 
     pub(super) const fn is_over(&self) -> bool {

@@ -266,6 +266,12 @@ impl SendHalf {
         self.output.len() + self.backlog.as_ref().map_or(0, |backlog| backlog.bytes())
     }
 
+    /// How many bytes of memory hold what is to go out, and the state of the deflater.
+    #[inline]
+    pub(crate) fn retained(&self) -> usize {
+        self.queued() + self.deflater.as_ref().map_or(0, |deflater| deflater.retained())
+    }
+
     /// How many messages were dropped, as the peer did not read.
     pub(crate) fn dropped(&self) -> u64 {
         self.backlog.as_ref().map_or(0, |backlog| backlog.dropped())

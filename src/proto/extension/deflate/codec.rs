@@ -12,6 +12,12 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty message: one stored block without content, less the tail (RFC 7692 §7.2.3.6).
 const EMPTY: &[u8] = &[0x00];
 
+/// What an inflater's state takes: a window of 32 KiB, whatever was agreed, and tables.
+const INFLATER_BYTES: usize = 47 * 1024;
+
+/// What a deflater's state takes besides its window and its output: hashes of 16 bits, whatever the settings.
+const DEFLATER_BYTES: usize = 131 * 1024;
+
 /// The least that the inflated message grows by.
 const GROWTH: usize = 256;
 
@@ -36,6 +42,11 @@ impl Inflater {
     /// zlib cannot inflate with a window of 2⁸ bytes, but one of 2⁹ reads the same streams.
     pub(crate) fn new(window_bits: u8, context_takeover: bool) -> Self {
         Self { window_bits: window_bits.max(9), context_takeover, stream: None, open_block: false, tail_fed: 0 }
+    }
+
+    /// How many bytes its state takes at the moment.
+    pub(crate) fn retained(&self) -> usize {
+        self.stream.as_ref().map_or(0, |_| INFLATER_BYTES)
     }
 
     /// Inflates `input` to the end of `out`, which is to have no more than `limit` bytes then.
@@ -158,6 +169,13 @@ impl Deflater {
             threshold: config.threshold,
             stream: None,
         }
+    }
+
+    /// How many bytes its state takes at the moment.
+    pub(crate) fn retained(&self) -> usize {
+        let DeflateClass { window_bits, mem_level, .. } = self.class;
+        let bytes = (4 << window_bits) + (7 << (mem_level + 6)) + DEFLATER_BYTES;
+        self.stream.as_ref().map_or(0, |_| bytes)
     }
 
     /// The least length in bytes that is worth compressing.

@@ -14,7 +14,7 @@ pub struct DeflateConfig {
     /// it: JSON messages of 200 bytes with context takeover take 0.6 µs each and shrink to 25 % at level 1; at zlib's
     /// own default, 6, it is 5.5 µs and 19 %.
     pub level: u8,
-    /// How much memory zlib's deflater spends beside its window, 1 to 9: 2^(`mem_level` + 9) bytes. Default: 8, zlib's
+    /// How much memory zlib's deflater spends on its output, 1 to 9: 7 · 2^(`mem_level` + 6) bytes. Default: 8, zlib's
     /// own.
     pub mem_level: u8,
     /// Messages of fewer bytes are sent as they are. Default: 128; what a smaller one could save is little beside the

@@ -1,6 +1,7 @@
 //! zlib's states that no connection needs between two messages, kept by the thread for the next message.
 //!
-//! A deflater's state is some 260 KiB, most of which has to be cleared when it is made, and an inflater's some 40 KiB.
+//! A deflater's state is 371 KiB with the usual settings, most of which has to be cleared when it is made, and an
+//! inflater's 47 KiB.
 
 use std::cell::RefCell;
 
