@@ -12,29 +12,38 @@ use std::process::ExitCode;
 use sockeye::{CloseCode, DeflateConfig, Error, Message, WebSocket};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
-const USAGE: &str = "usage: echo_client URL [--echo] [--deflate | --no-deflate]";
+const USAGE: &str = "usage: echo_client URL [--echo] [--deflate | --no-deflate] [--header 'NAME: VALUE']";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let (mut url, mut echo, mut deflate) = (None, false, true);
-    for arg in std::env::args().skip(1) {
+    let (mut url, mut echo, mut deflate, mut headers) = (None, false, true, Vec::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
         match arg.as_str() {
             "--echo" => echo = true,
             "--deflate" => deflate = true,
             "--no-deflate" => deflate = false,
+            "--header" => match args.next() {
+                Some(header) => headers.push(header),
+                None => return fail(2, USAGE),
+            },
             other if !other.starts_with('-') && url.is_none() => url = Some(arg),
             _ => return fail(2, USAGE),
         }
     }
     let Some(url) = url else { return fail(2, USAGE) };
-    match run(&url, echo, deflate).await {
+    match run(&url, echo, deflate, &headers).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error.to_string()),
     }
 }
 
-async fn run(url: &str, echo: bool, deflate: bool) -> Result<(), Error> {
+async fn run(url: &str, echo: bool, deflate: bool, headers: &[String]) -> Result<(), Error> {
     let mut connect = sockeye::connect(url);
+    for header in headers {
+        let (name, value) = header.split_once(':').unwrap_or((header, ""));
+        connect = connect.header(name.trim(), value.trim());
+    }
     if deflate {
         connect = connect.deflate(DeflateConfig::default());
     }

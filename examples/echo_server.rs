@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 _ => Response::new(404).expect("404 is a status"),
             });
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
+        server = server.max_connections(options.max_connections).origin(options.origin.clone());
         if let Some(deflate) = options.deflate.clone() {
             server = server.deflate(deflate);
         }

@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(async {
         let mut server = Server::bind(&options.listen).await.unwrap_or_else(|error| options.cannot_listen(&error));
         server = server.config(Config::new(Role::Server).max_message(options.max_message));
+        server = server.max_connections(options.max_connections).origin(options.origin.clone());
         if let Some(deflate) = options.deflate.clone() {
             server = server.deflate(deflate);
         }

@@ -23,9 +23,15 @@ pub struct Budget {
     pub max_bytes: usize,
 }
 
+/// As far as there are so many.
+const MAX_BYTES: usize = match 1_usize.checked_shl(32) {
+    Some(bytes) => bytes,
+    None => usize::MAX,
+};
+
 impl Default for Budget {
     fn default() -> Self {
-        Self { max_connections: 16 * 1024, max_per_address: None, max_bytes: usize::MAX.min(4 << 30) }
+        Self { max_connections: 16 * 1024, max_per_address: None, max_bytes: MAX_BYTES }
     }
 }
 
