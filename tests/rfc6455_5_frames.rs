@@ -344,7 +344,8 @@ fn keeps_no_memory_for_what_a_header_announces(role: Role) {
                 assert_eq!(us.receive(&bytes), []);
                 us
             });
-            assert_eq!(us.failure(), None);
+            // Where no memory could ever hold it, the header is enough.
+            assert_eq!(us.failure().is_some(), usize::BITS < 64);
             assert!(peak < 2 * us.inbox.capacity(), "{peak} bytes for 1000 of {digits}");
         }
     }
