@@ -284,6 +284,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             self.return_buffer();
             return Poll::Ready(if self.send.has_lost() { Err(self.reason()) } else { Ok(()) });
         }
+        if self.is_over() {
+            // What the transport held back is lost with it.
+            return Poll::Ready(Err(self.reason()));
+        }
         // The transport almost always takes it at once, and then nobody has to be woken.
         let written = match self.poll_write(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(written) => written,
@@ -314,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let io = self.io.as_mut().expect("the transport is there until the connection is over");
         while self.send.queued() > 0 {
             let written = if let Some(all) = self.send.output().as_contiguous() {
                 ready!(Pin::new(&mut *io).poll_write(cx, all))?
