@@ -3,6 +3,7 @@
 mod buffers;
 mod cork;
 mod futures;
+mod interrupts;
 mod reader;
 mod receiver;
 mod sender;
@@ -12,6 +13,8 @@ mod wakers;
 mod websocket;
 mod writer;
 
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use self::interrupts::read_some;
 pub use self::{
     futures::{Recv, Send},
     reader::MessageReader,

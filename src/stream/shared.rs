@@ -13,7 +13,7 @@ use std::{
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{buffers, cork, receiver::ReceiverState, wakers::Wakers};
+use super::{buffers, cork, interrupts::uninterrupted, receiver::ReceiverState, wakers::Wakers};
 use crate::{
     Error,
     proto::{
@@ -321,11 +321,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         let io = self.io.as_mut().expect("the transport is there until the connection is over");
         while self.send.queued() > 0 {
             let written = if let Some(all) = self.send.output().as_contiguous() {
-                ready!(Pin::new(&mut *io).poll_write(cx, all))?
+                ready!(uninterrupted(|| Pin::new(&mut *io).poll_write(cx, all)))?
             } else {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 let filled = self.send.slices(&mut slices);
-                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled]))?
+                ready!(uninterrupted(|| Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled])))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -364,16 +364,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     fn poll_read_with(
         &mut self,
         cx: &mut Context<'_>,
-        read: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        mut read: impl FnMut(&mut S, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<Result<usize, Error>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
         let read = match &self.wakers {
-            None => read(io, cx),
+            None => uninterrupted(|| read(io, cx)),
             // Somebody waits for a write, which reading from a TLS stream may have to do.
             Some(wakers) => {
                 wakers.register(cx.waker());
                 let waker = Waker::from(Arc::clone(wakers));
-                read(io, &mut Context::from_waker(&waker))
+                uninterrupted(|| read(io, &mut Context::from_waker(&waker)))
             }
         };
         match ready!(read) {
@@ -460,7 +460,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         let mut scrap = [MaybeUninit::uninit(); 4096];
         loop {
             let mut buf = ReadBuf::uninit(&mut scrap);
-            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+            match ready!(uninterrupted(|| Pin::new(&mut *io).poll_read(cx, &mut buf))) {
                 Ok(()) if !buf.filled().is_empty() => {}
                 Ok(()) | Err(_) => return Poll::Ready(()),
             }
