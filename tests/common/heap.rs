@@ -22,6 +22,11 @@ pub fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, (PEAK.get() - before) as usize)
 }
 
+/// How many bytes there are on the heap now, as far as this thread has put them there and taken them away.
+pub fn live() -> isize {
+    LIVE.get()
+}
+
 fn count(bytes: isize) {
     // A thread that is ending has no counters any more.
     let _ = LIVE.try_with(|live| {
