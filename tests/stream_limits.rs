@@ -7,7 +7,7 @@ use std::{pin::pin, task::Poll, time::Duration};
 
 use io::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Wire, close_payload, frame, open, opposite, parse, poll_now, unhung};
 use sockeye::{
-    CloseCode, Config, Error, Limits, Role, SlowReader, WebSocket,
+    CloseCode, Config, Error, Keepalive, Limits, Role, SlowReader, WebSocket,
     proto::{
         connection::{End, Event, Timeout},
         frame::ProtocolError,
@@ -62,6 +62,35 @@ async fn receiver_and_other_senders_learn_of_a_transport_that_takes_nothing() {
         assert!(matches!(first.unwrap_err(), Error::TimedOut(Timeout::Write)));
         assert!(matches!(second.unwrap_err(), Error::TimedOut(Timeout::Write) | Error::Closed));
         assert!(matches!(received.unwrap_err(), Error::TimedOut(Timeout::Write)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn transport_that_passes_nothing_on_is_not_waited_for_either() {
+    for role in ROLES {
+        let wire = Wire::new();
+        wire.state().flush_hangs = true;
+        let (sender, mut receiver) =
+            open(wire.clone(), role, Config::new(role).limits(limits()).keepalive(Some(Keepalive::default())), None)
+                .split();
+        let (other, third) = (sender.clone(), sender.clone());
+        // What comes from the peer does not put the end off.
+        let talking = {
+            let wire = wire.clone();
+            tokio::spawn(async move {
+                loop {
+                    sleep(7 * SECOND).await;
+                    wire.push(&frame(opposite(role), BINARY, b"x"));
+                }
+            })
+        };
+        let receiving = async { while receiver.recv().await.is_ok() {} };
+        let (sent, second, third, ()) =
+            unhung(async { tokio::join!(sender.send("a"), other.send("b"), third.flush(), receiving) }).await;
+        for told in [sent, second, third] {
+            assert!(matches!(told.unwrap_err(), Error::TimedOut(Timeout::Write)));
+        }
+        talking.abort();
     }
 }
 

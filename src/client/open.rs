@@ -1,7 +1,7 @@
 use std::io;
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::Instant,
 };
 
@@ -12,6 +12,7 @@ use crate::{
         connection::{Connection, DeflateSettings, Inbox},
         handshake::{Accepted, ClientHandshake, ClientRequest, Response},
     },
+    stream::read_some,
 };
 
 /// What one read of a response takes in at the most.
@@ -32,7 +33,7 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let mut buffer = Vec::with_capacity(READ);
     let (Accepted { agreed, response, .. }, consumed) = loop {
         buffer.clear();
-        if io.read_buf(&mut buffer).await? == 0 {
+        if read_some(&mut io, &mut buffer).await? == 0 {
             return Err(handshake.receive_eof().into());
         }
         if let (consumed, Some(accepted)) = handshake.receive(&buffer)? {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout_at},
 };
 
@@ -12,6 +12,7 @@ use crate::{
         connection::{Connection, DeflateSettings, Inbox, Timeout, later},
         handshake::{Accept, AcceptError, Refusal, Request, Response, ServerHandshake},
     },
+    stream::read_some,
 };
 
 /// What one read of a request takes in at the most.
@@ -61,7 +62,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     let mut buffer = Vec::with_capacity(READ);
     loop {
         buffer.clear();
-        let read = match timeout_at(deadline, io.read_buf(&mut buffer)).await {
+        let read = match timeout_at(deadline, read_some(&mut io, &mut buffer)).await {
             Ok(read) => read?,
             Err(_) => {
                 if let Ok(response) = Response::new(408) {
@@ -182,7 +183,7 @@ pub(super) async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
         let mut discarded = 0;
         while discarded < MAX_DISCARDED {
             buffer.clear();
-            match io.read_buf(&mut buffer).await {
+            match read_some(io, &mut buffer).await {
                 Ok(0) | Err(_) => break,
                 Ok(read) => discarded += read,
             }

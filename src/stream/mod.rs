@@ -4,6 +4,7 @@ mod budget;
 mod buffers;
 mod cork;
 mod futures;
+mod interrupts;
 mod reader;
 mod receiver;
 mod sender;
@@ -13,6 +14,8 @@ mod wakers;
 mod websocket;
 mod writer;
 
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use self::interrupts::read_some;
 pub use self::{
     budget::MemoryBudget,
     futures::{Recv, Send},

@@ -24,9 +24,14 @@ pub fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
 
 /// Runs `run`; says how many bytes more than before there are on the heap behind it.
 pub fn held<T>(run: impl FnOnce() -> T) -> (T, isize) {
-    let before = LIVE.get();
+    let before = live();
     let result = run();
-    (result, LIVE.get() - before)
+    (result, live() - before)
+}
+
+/// How many bytes there are on the heap now, as far as this thread has put them there and taken them away.
+pub fn live() -> isize {
+    LIVE.get()
 }
 
 fn count(bytes: isize) {

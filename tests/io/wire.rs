@@ -31,6 +31,8 @@ pub(crate) struct State {
     /// How many bytes are taken before writes wait.
     pub(crate) room: usize,
     pub(crate) writes_fail: bool,
+    /// Whether what was written is never flushed.
+    pub(crate) flush_hangs: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -56,6 +58,7 @@ impl Wire {
             waited: [false; 3],
             room: usize::MAX,
             writes_fail: false,
+            flush_hangs: false,
             reader: None,
             writer: None,
         })))
@@ -164,7 +167,8 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state().stutter(Way::Flush, cx) { Poll::Pending } else { Poll::Ready(Ok(())) }
+        let mut state = self.state();
+        if state.flush_hangs || state.stutter(Way::Flush, cx) { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -14,6 +14,7 @@ use super::{Core, now};
 use crate::{
     Error,
     proto::connection::{End, Role, later},
+    stream::interrupts::uninterrupted,
 };
 
 /// How far the way down is gone, once the connection has ended on the protocol's side.
@@ -34,7 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Pending, as the transport takes nothing, but not for longer than the limits allow.
     #[cold]
     pub(super) fn poll_stalled(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.send.look_at_clock(now());
+        self.send.stalled(now());
         if let Err(fault) = self.hold(self.received) {
             self.send.fail(fault);
             self.wake_reader();
@@ -124,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         let mut scrap = [MaybeUninit::uninit(); 4096];
         loop {
             let mut buf = ReadBuf::uninit(&mut scrap);
-            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+            match ready!(uninterrupted(|| Pin::new(&mut *io).poll_read(cx, &mut buf))) {
                 Ok(()) if !buf.filled().is_empty() => {}
                 Ok(()) | Err(_) => return Poll::Ready(()),
             }

@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use self::ending::Ending;
-use super::{MemoryBudget, budget::Share, buffers, cork, receiver::ReceiverState, wakers::Wakers};
+use super::{
+    MemoryBudget, budget::Share, buffers, cork, interrupts::uninterrupted, receiver::ReceiverState, wakers::Wakers,
+};
 use crate::{
     Error,
     proto::{
@@ -320,6 +322,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             self.return_buffer();
             return Poll::Ready(if self.send.has_lost() { Err(self.reason()) } else { Ok(()) });
         }
+        if self.is_over() {
+            // What the transport held back is lost with it.
+            return Poll::Ready(Err(self.reason()));
+        }
         // The transport almost always takes it at once, and then nobody has to be woken.
         let written = match self.poll_write(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(written) => written,
@@ -329,6 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             }
         };
         self.stall = None;
+        self.send.moved_on();
         self.wake_writers();
         match written {
             Ok(()) => {
@@ -351,14 +358,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let io = self.io.as_mut().expect("the transport is there until the connection is over");
         while self.send.queued() > 0 {
             let written = if let Some(all) = self.send.output().as_contiguous() {
-                ready!(Pin::new(&mut *io).poll_write(cx, all))?
+                ready!(uninterrupted(|| Pin::new(&mut *io).poll_write(cx, all)))?
             } else {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 let filled = self.send.slices(&mut slices);
-                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled]))?
+                ready!(uninterrupted(|| Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled])))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -397,16 +404,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     fn poll_read_with(
         &mut self,
         cx: &mut Context<'_>,
-        read: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        mut read: impl FnMut(&mut S, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<Result<usize, Error>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
         let read = match &self.wakers {
-            None => read(io, cx),
+            None => uninterrupted(|| read(io, cx)),
             // Somebody waits for a write, which reading from a TLS stream may have to do.
             Some(wakers) => {
                 wakers.register(cx.waker());
                 let waker = Waker::from(Arc::clone(wakers));
-                read(io, &mut Context::from_waker(&waker))
+                uninterrupted(|| read(io, &mut Context::from_waker(&waker)))
             }
         };
         match ready!(read) {

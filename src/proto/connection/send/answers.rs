@@ -106,7 +106,10 @@ impl SendHalf {
                     if let Some(deflater) = &mut self.deflater {
                         deflater.forget();
                     }
-                    self.frame(Opcode::Ping, &payload, true, false);
+                    // Where the transport takes nothing, a Ping would only wait; the silence counts all the same.
+                    if self.blocked_since().is_none() {
+                        self.frame(Opcode::Ping, &payload, true, false);
+                    }
                 }
                 Due::Lost(timeout) => self.give_up(timeout),
                 Due::Idle(limit) => self.fail(ProtocolError::Idle { limit }),

@@ -67,6 +67,8 @@ struct Blocked {
     since: Instant,
     /// What had been written then.
     written: u64,
+    /// Whether everything was written, but the transport has not passed it on since. What it takes besides says nothing.
+    unflushed: bool,
 }
 
 /// The peer's Pings within a second.

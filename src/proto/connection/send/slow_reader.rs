@@ -18,23 +18,30 @@ impl SendHalf {
     /// Since when the transport has taken nothing.
     pub(super) fn blocked_since(&self) -> Option<Instant> {
         let blocked = self.blocked.as_ref()?;
-        let is_still = blocked.written == self.output.written() && !self.output.is_empty();
+        let is_still = blocked.unflushed || (blocked.written == self.output.written() && !self.output.is_empty());
         is_still.then_some(blocked.since)
     }
 
     /// Takes note of the time, for those who ask how long something has waited.
     pub(crate) fn look_at_clock(&mut self, now: Instant) {
-        if self.output.is_empty() {
-            self.blocked = None;
-        } else if self.blocked_since().is_none() {
-            let blocked = Blocked { since: now, written: self.output.written() };
-            match &mut self.blocked {
-                Some(before) => **before = blocked,
-                none => *none = Some(Box::new(blocked)),
+        if self.blocked_since().is_none() {
+            if self.output.is_empty() {
+                self.blocked = None;
+            } else {
+                self.block(now, false);
             }
         }
         if let Some(backlog) = &mut self.backlog {
             backlog.set_now(now);
+        }
+    }
+
+    /// Has what the transport takes from now on counted as progress.
+    pub(super) fn block(&mut self, now: Instant, unflushed: bool) {
+        let blocked = Blocked { since: now, written: self.output.written(), unflushed };
+        match &mut self.blocked {
+            Some(before) => **before = blocked,
+            none => *none = Some(Box::new(blocked)),
         }
     }
 

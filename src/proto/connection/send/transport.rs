@@ -45,6 +45,20 @@ impl SendHalf {
         }
     }
 
+    /// Takes note that the transport takes nothing, or does not pass on what it took.
+    pub(crate) fn stalled(&mut self, now: Instant) {
+        let unflushed = self.output.is_empty();
+        let since = self.blocked_since().unwrap_or(now);
+        self.block(since, unflushed);
+        self.look_at_clock(now);
+    }
+
+    /// Takes note that the transport has taken everything and passed it on.
+    #[inline]
+    pub(crate) fn moved_on(&mut self) {
+        self.blocked = None;
+    }
+
     /// When a transport that takes nothing is not waited for any more.
     pub(crate) fn stall_deadline(&self) -> Option<Instant> {
         match &self.state {
