@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use sockeye::proto::handshake::same_secret;
+
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
@@ -169,4 +171,44 @@ fn system_calls_per_read() {
         // Wait, read, write; and a few more where the reader was faster than the load.
         assert!(each <= 3.5, "{each:.2} system calls");
     }
+}
+
+/// What the test below runs under valgrind, with a guess from outside.
+#[test]
+#[ignore = "does nothing by itself"]
+fn compares_a_guess() {
+    if let Ok(guess) = env::var("GUESS") {
+        std::hint::black_box(same_secret(&guess, SECRET));
+    }
+}
+
+const SECRET: &str = "correct horse battery staple";
+
+/// T25 of `tests/hostile`: each guess of a length costs the same, wherever it is wrong.
+#[test]
+#[ignore = "needs valgrind"]
+fn guess_of_a_secret_costs_the_same_wherever_it_is_wrong() {
+    let cost = |guess: &str| {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*same_secret*"])
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", "compares_a_guess", "--ignored", "--test-threads", "1"])
+            .env("GUESS", guess)
+            .output()
+            .expect("valgrind is installed");
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        let collected = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind says it").1;
+        collected.trim().parse::<u64>().unwrap()
+    };
+    let right = cost(SECRET);
+    assert!(right > 28 * 4, "{right} instructions for 28 bytes: nothing was compared");
+    let flip = |at: usize| SECRET.bytes().enumerate().map(|(i, byte)| char::from(byte ^ u8::from(i == at))).collect();
+    for guess in [0, 1, 14, 27].map(flip).into_iter().chain(["x".repeat(28)]) {
+        let guess: String = guess;
+        assert_eq!(cost(&guess), right, "{guess}");
+    }
+    let (short, long) = (cost("correct horse"), cost("correct hors!"));
+    assert_eq!(short, long);
+    assert!(short < right, "what is longer costs more");
+    println!("{right} instructions for any guess of 28 bytes");
 }
