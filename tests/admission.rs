@@ -346,6 +346,32 @@ async fn connections_of_one_address_are_limited() {
     .await;
 }
 
+#[tokio::test]
+async fn clients_that_are_turned_away_and_stay_keep_nobody_out() {
+    let server = serve(bind().await.max_connections(1), echo);
+    unhung(async {
+        let first = connect(server.url()).await.unwrap();
+        let mut staying = Vec::new();
+        let (mut told, mut closed) = (0, 0);
+        for _ in 0..200 {
+            let mut peer = server.tcp().await;
+            let mut answer = [0; 12];
+            match peer.io.read_exact(&mut answer).await {
+                Ok(_) => {
+                    assert_eq!(&answer, b"HTTP/1.1 503");
+                    told += 1;
+                }
+                Err(_) => closed += 1,
+            }
+            staying.push(peer);
+        }
+        assert_eq!((told, closed), (128, 72));
+        drop(first);
+        connect_when_there_is_room(&server).await;
+    })
+    .await;
+}
+
 /// T32: those who say nothing hold a place until the deadline, and are told so.
 #[tokio::test]
 async fn clients_that_say_nothing_or_dribble_are_answered_408_by_one_deadline() {

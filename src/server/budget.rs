@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// | `max_per_address` | 429, without being read |
 /// | `max_bytes` | Close 1013 |
 ///
-/// The response's body and the Close's reason name the limit.
+/// The response's body and the Close's reason name the limit. While 128 clients are being told so, more are closed without
+/// a word.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Budget {

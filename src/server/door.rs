@@ -8,7 +8,8 @@ use super::{
 };
 use crate::proto::handshake::Response;
 
-/// How many clients that find no place are being told so at once. More wait in the operating system's queue.
+/// How many clients that find no place are being told so at once. More are closed without a word, as those who are told may
+/// take their time, and the next client may find a place.
 const MAX_AT_ONCE: usize = 128;
 
 /// Tells clients that find no place so, without reading what they want.
@@ -22,9 +23,9 @@ impl Door {
         Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), linger }
     }
 
-    /// Has a task answer a client; waits if too many are being answered.
-    pub(super) async fn turn_away(&self, mut tcp: TcpStream, full: Full) {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
+    /// Has a task answer a client.
+    pub(super) fn turn_away(&self, mut tcp: TcpStream, full: Full) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
         let until = after(self.linger);
         tokio::spawn(async move {
             // A client that is gone needs no answer.

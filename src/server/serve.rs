@@ -218,7 +218,7 @@ impl Server {
                         let task = tokio::spawn(Arc::clone(&site).connection(handshake, place));
                         tracker.started(key, task.abort_handle());
                     }
-                    Err(full) => door.turn_away(tcp, full).await,
+                    Err(full) => door.turn_away(tcp, full),
                 }
             }
         };
