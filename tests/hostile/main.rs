@@ -14,9 +14,17 @@
 //! | T4 | a head of 20 MB, and byte by byte | `endless_head_costs_no_more_than_the_limit`, `client_that_sends_a_head_without_end_is_told_431`, `client_gives_up_a_response_without_end`, rfc6455_4_handshake: `refuses_an_endless_head_at_the_limit_however_it_comes`, `takes_a_large_head_byte_by_byte` |
 //! | T5 | one name many times | `request_of_2000_lines_is_told_431_and_the_next_client_is_served`, `response_of_2000_lines_fails`, `lines_are_judged_in_linear_time` |
 //! | T6 | keys of any length | `keys_of_other_lengths_and_alphabets_are_told_400`, rfc6455_4_handshake: `refuses_keys_that_are_no_16_bytes` |
+//! | T7 | lengths around 2⁶³, and sums that wrap | `refuses_lengths_around_every_power_of_two_whole_and_byte_by_byte`, `is_told_over_tcp_what_its_length_is`, `adds_no_lengths_up_that_could_wrap`, `hands_over_in_chunks_what_has_any_length`, rfc6455_5_frames: `refuses_a_fragment_whose_length_would_wrap_the_sum` |
+//! | T8 | lengths of 64 bits, masked or not | `refuses_lengths_around_every_power_of_two_whole_and_byte_by_byte`, `is_told_over_tcp_what_its_length_is`, rfc6455_5_frames: `refuses_a_length_with_its_top_bit_set`, `refuses_the_largest_length_as_a_message_too_big` |
 //! | T9 | drafts, whose lengths have no end | `drafts_are_told_426_and_their_frames_are_not_read`, `client_fails_on_the_answers_of_drafts`, rfc6455_4_handshake: `refuses_other_versions_and_drafts` |
+//! | T10 | a refused frame that is read for ever | `ends_its_read_loop_at_every_refused_frame`, `is_told_over_tcp_of_every_refused_frame`, `refuses_lengths_around_every_power_of_two_whole_and_byte_by_byte` |
+//! | T11 | an unknown opcode with a huge payload | `judges_an_unknown_opcode_before_its_payload`, rfc6455_5_frames: `refuses_an_unknown_opcode_with_a_huge_payload` |
+//! | T12 | 4 GiB that are announced and do not come | `holds_little_for_a_thousand_peers_that_announce_4_gib`, `is_told_1009_over_tcp_before_a_byte_of_4_gib_has_come`, rfc6455_5_frames: `keeps_no_memory_for_what_a_header_announces`, counters: `message_of_a_gibibyte_costs_at_most_about_twice_what_arrives` |
+//! | T16 | RSV1 that nothing was agreed for | `is_told_over_tcp_of_every_refused_frame`, `server_declines_offers_that_are_none_and_serves_without`, rfc6455_5_frames: `refuses_rsv1_without_an_extension_before_the_payload` |
+//! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
+//! | T43 | two frames cut at every byte | `reads_two_frames_cut_at_every_byte`, `two_large_frames_are_read_in_steps_of_every_kind`, all of rfc6455_5_4_splits |
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used)] // the twins are tests too
 
@@ -26,6 +34,7 @@ mod common;
 mod io;
 
 mod handshake_heads;
+mod lengths;
 mod network;
 
 #[global_allocator]
