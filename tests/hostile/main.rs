@@ -21,6 +21,8 @@
 //! | T11 | an unknown opcode with a huge payload | `judges_an_unknown_opcode_before_its_payload`, rfc6455_5_frames: `refuses_an_unknown_opcode_with_a_huge_payload` |
 //! | T12 | 4 GiB that are announced and do not come | `holds_little_for_a_thousand_peers_that_announce_4_gib`, `is_told_1009_over_tcp_before_a_byte_of_4_gib_has_come`, rfc6455_5_frames: `keeps_no_memory_for_what_a_header_announces`, counters: `message_of_a_gibibyte_costs_at_most_about_twice_what_arrives` |
 //! | T16 | RSV1 that nothing was agreed for | `is_told_over_tcp_of_every_refused_frame`, `server_declines_offers_that_are_none_and_serves_without`, rfc6455_5_frames: `refuses_rsv1_without_an_extension_before_the_payload` |
+//! | T19 | fragments of one byte or none, without end | `holds_what_fragments_of_one_byte_carry_and_no_more`, `holds_what_fragments_of_one_byte_carry_in_segments_of_one_byte`, `holds_nothing_for_empty_fragments_however_many`, `is_told_over_tcp_what_its_fragments_come_to` |
+//! | T20 | many continuations | `joins_fragments_in_linear_time` |
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
@@ -33,6 +35,7 @@ mod common;
 #[path = "../io/mod.rs"]
 mod io;
 
+mod fragments;
 mod handshake_heads;
 mod lengths;
 mod network;
