@@ -23,10 +23,15 @@
 //! | T16 | RSV1 that nothing was agreed for | `is_told_over_tcp_of_every_refused_frame`, `server_declines_offers_that_are_none_and_serves_without`, rfc6455_5_frames: `refuses_rsv1_without_an_extension_before_the_payload` |
 //! | T19 | fragments of one byte or none, without end | `holds_what_fragments_of_one_byte_carry_and_no_more`, `holds_what_fragments_of_one_byte_carry_in_segments_of_one_byte`, `holds_nothing_for_empty_fragments_however_many`, `is_told_over_tcp_what_its_fragments_come_to` |
 //! | T20 | many continuations | `joins_fragments_in_linear_time` |
+//! | T21 | a flood of Pongs | `holds_nothing_of_a_pong_flood`, rfc6455_5_5_control: `keeps_nothing_of_a_pong_flood` |
+//! | T22 | a flood of Pings by a peer that does not read | `stops_reading_a_peer_that_floods_with_pings_and_takes_no_pong`, `answers_the_newest_of_a_ping_flood_over_tcp`, rfc6455_5_5_control: `bounds_the_pongs_of_a_ping_flood_and_answers_the_newest`, `answers_pings_even_if_the_output_is_never_taken_to_its_end` |
+//! | T23 | Pings that are never answered | `holds_one_ping_of_a_peer_that_answers_none`, rfc6455_5_5_control: `keeps_one_ping_of_a_peer_that_answers_none` |
+//! | T24 | memory that was never written to | `sends_no_byte_that_it_was_not_given` |
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
 //! | T43 | two frames cut at every byte | `reads_two_frames_cut_at_every_byte`, `two_large_frames_are_read_in_steps_of_every_kind`, all of rfc6455_5_4_splits |
+//! | T44 | codes of a Close | `surfaces_every_code_of_a_close`, `refuses_every_other_code_of_a_close`, rfc6455_7_close: `accepts_codes_that_may_stand_on_the_wire` |
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used)] // the twins are tests too
 
@@ -35,6 +40,7 @@ mod common;
 #[path = "../io/mod.rs"]
 mod io;
 
+mod control;
 mod fragments;
 mod handshake_heads;
 mod lengths;
