@@ -27,6 +27,7 @@
 //! | T22 | a flood of Pings by a peer that does not read | `stops_reading_a_peer_that_floods_with_pings_and_takes_no_pong`, `answers_the_newest_of_a_ping_flood_over_tcp`, rfc6455_5_5_control: `bounds_the_pongs_of_a_ping_flood_and_answers_the_newest`, `answers_pings_even_if_the_output_is_never_taken_to_its_end` |
 //! | T23 | Pings that are never answered | `holds_one_ping_of_a_peer_that_answers_none`, rfc6455_5_5_control: `keeps_one_ping_of_a_peer_that_answers_none` |
 //! | T24 | memory that was never written to | `sends_no_byte_that_it_was_not_given` |
+//! | T27 | masking keys that can be foreseen | `client_masks_each_frame_with_a_key_that_looks_random`, `no_two_clients_share_their_keys`, `client_asks_with_a_new_nonce_each_time`, rfc6455_5_frames: `client_takes_a_new_key_for_each_frame` |
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
@@ -44,6 +45,7 @@ mod control;
 mod fragments;
 mod handshake_heads;
 mod lengths;
+mod masking;
 mod network;
 
 #[global_allocator]
