@@ -20,7 +20,12 @@
 //! | T10 | a refused frame that is read for ever | `ends_its_read_loop_at_every_refused_frame`, `is_told_over_tcp_of_every_refused_frame`, `refuses_lengths_around_every_power_of_two_whole_and_byte_by_byte` |
 //! | T11 | an unknown opcode with a huge payload | `judges_an_unknown_opcode_before_its_payload`, rfc6455_5_frames: `refuses_an_unknown_opcode_with_a_huge_payload` |
 //! | T12 | 4 GiB that are announced and do not come | `holds_little_for_a_thousand_peers_that_announce_4_gib`, `is_told_1009_over_tcp_before_a_byte_of_4_gib_has_come`, rfc6455_5_frames: `keeps_no_memory_for_what_a_header_announces`, counters: `message_of_a_gibibyte_costs_at_most_about_twice_what_arrives` |
+//! | T13 | deflate bombs | `is_told_1009_over_tcp_while_its_bomb_is_coming`, `holds_one_chunk_of_a_gibibyte_at_a_time`, all of rfc7692_bombs |
+//! | T14 | answers with windows that are none | `client_fails_the_handshake_on_parameters_that_are_none`, `client_takes_every_window_that_it_accepted`, rfc7692_7_1_negotiation: `client_fails_on_parameters_out_of_range_repeated_or_unknown` |
+//! | T15 | offers with windows that are none | `server_declines_offers_that_are_none_and_serves_without`, rfc7692_7_1_negotiation: `server_declines_parameters_out_of_range_repeated_or_unknown`, `quoted_value_means_the_same` |
 //! | T16 | RSV1 that nothing was agreed for | `is_told_over_tcp_of_every_refused_frame`, `server_declines_offers_that_are_none_and_serves_without`, rfc6455_5_frames: `refuses_rsv1_without_an_extension_before_the_payload` |
+//! | T17 | RSV1 on continuations and control frames | `refuses_rsv1_over_tcp_where_it_means_nothing`, rfc7692_7_2_inflate: `refuses_rsv1_where_it_means_nothing` |
+//! | T18 | output around the buffer's size, final and empty blocks | `inflates_around_every_length_of_a_buffer`, `inflates_streams_that_end_in_every_legal_way`, rfc7692_bombs: `takes_a_message_that_inflates_to_the_limit_and_no_byte_more`, rfc7692_7_2_inflate: `inflates_the_next_message_behind_a_final_block`, `inflates_empty_messages`, `refuses_what_does_not_inflate`; ignored: `message_that_ends_inside_a_block_fails` |
 //! | T19 | fragments of one byte or none, without end | `holds_what_fragments_of_one_byte_carry_and_no_more`, `holds_what_fragments_of_one_byte_carry_in_segments_of_one_byte`, `holds_nothing_for_empty_fragments_however_many`, `is_told_over_tcp_what_its_fragments_come_to` |
 //! | T20 | many continuations | `joins_fragments_in_linear_time` |
 //! | T21 | a flood of Pongs | `holds_nothing_of_a_pong_flood`, rfc6455_5_5_control: `keeps_nothing_of_a_pong_flood` |
@@ -31,6 +36,8 @@
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
+//! | T37 | compressing on several threads | `compresses_for_senders_on_several_threads`, `message_to_many_clients_is_the_same_for_all_from_any_thread`, split: `senders_in_many_tasks_share_one_deflater` |
+//! | T38 | a deflate tail beyond its buffer | `ends_a_stream_without_touching_what_is_behind_it`, rfc7692_7_2_deflate: `sends_messages_of_every_length` |
 //! | T42 | redirects | `client_follows_no_redirect`, `client_does_not_fall_back_to_plain_text` |
 //! | T43 | two frames cut at every byte | `reads_two_frames_cut_at_every_byte`, `two_large_frames_are_read_in_steps_of_every_kind`, all of rfc6455_5_4_splits |
 //! | T44 | codes of a Close | `surfaces_every_code_of_a_close`, `refuses_every_other_code_of_a_close`, rfc6455_7_close: `accepts_codes_that_may_stand_on_the_wire` |
@@ -43,6 +50,8 @@ mod common;
 mod io;
 
 mod control;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod fragments;
 mod handshake_heads;
 mod lengths;
