@@ -36,6 +36,10 @@
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
 //! | T30 | what is smuggled behind a refused upgrade | `nothing_behind_a_refused_upgrade_is_parsed`, `nothing_behind_a_request_that_the_application_rejects_is_parsed`, `upgrade_with_a_body_is_told_400`, `client_that_sends_for_ever_behind_a_refusal_is_read_no_further_than_a_bound`, `server_that_has_refused_many_serves_the_next`, rfc6455_4_handshake: `refuses_an_upgrade_with_a_body`, `refusals_say_why_and_close` |
+//! | T33 | peers that neither read nor leave | `gives_up_over_tcp_a_peer_that_neither_answers_nor_ends`, `gives_up_over_tcp_a_peer_that_takes_nothing`, `gives_up_over_tcp_a_peer_that_floods_behind_its_fault`, `server_gives_the_place_of_a_peer_that_stays_to_the_next`, stream_end: `close_gives_up_a_peer_that_talks_on_instead_of_answering`, loopback: `peer_that_closes_its_half_has_its_reply_and_is_lost` |
+//! | T34 | closing in the middle of everything | `handler_that_closes_at_once_loses_nothing_that_it_queued`, `both_ends_that_close_behind_the_handshake_end_cleanly`, `close_behind_a_full_queue_goes_last`, loopback_serve: all that begin with `handler_that` and `shutdown` |
+//! | T35 | what connections leave behind | `eighty_thousand_connections_with_deflate_leave_nothing_on_the_heap`, `twenty_thousand_streams_with_deflate_leave_nothing_on_the_heap`, `connections_with_states_of_300_kb_leave_nothing_on_the_heap`, `some_hundred_connections_aborted_over_tcp_leave_nothing_on_the_heap`, `lets_go_of_messages_that_were_written`, `connections_cut_off_inside_a_message_are_lost_to_the_handler_and_to_nobody_else` |
+//! | T36 | a window that is out of step | rfc7692_7_2_deflate: `stays_in_step_with_zlib_over_mixed_messages` (10⁵ in both roles), `stays_in_step_over_what_does_not_shrink_with_context_takeover` |
 //! | T37 | compressing on several threads | `compresses_for_senders_on_several_threads`, `message_to_many_clients_is_the_same_for_all_from_any_thread`, split: `senders_in_many_tasks_share_one_deflater` |
 //! | T38 | a deflate tail beyond its buffer | `ends_a_stream_without_touching_what_is_behind_it`, rfc7692_7_2_deflate: `sends_messages_of_every_length` |
 //! | T42 | redirects | `client_follows_no_redirect`, `client_does_not_fall_back_to_plain_text` |
@@ -49,6 +53,7 @@ mod common;
 #[path = "../io/mod.rs"]
 mod io;
 
+mod closing;
 mod control;
 #[cfg(feature = "deflate")]
 mod deflate;
