@@ -71,7 +71,7 @@ impl Limits {
     /// | `max_retained` | 1 MiB + 64 KiB | the largest message, and one read |
     /// | `max_queued` | 64 KiB | what a write can make use of; more hides that a peer is slow |
     /// | `max_queued_age` | 60 s | TCP itself would go on for a quarter of an hour |
-    /// | `max_pings` | 100,000 | a twentieth of a core; no client sends a hundredth of it |
+    /// | `max_pings` | 250,000 | a fortieth of a core; no client sends a thousandth of it |
     /// | `idle_timeout` | 90 s | a peer that answers keepalive Pings is not idle |
     /// | `close_timeout` | 10 s | a browser answers at once, a bad network later |
     pub const fn internet() -> Self {
@@ -86,7 +86,7 @@ impl Limits {
             max_retained: (1 << 20) + Self::ONE_READ,
             max_queued: 64 * 1024,
             max_queued_age: Some(Duration::from_secs(60)),
-            max_pings: Some(100_000),
+            max_pings: Some(250_000),
             idle_timeout: Some(Duration::from_secs(90)),
             close_timeout: Duration::from_secs(10),
         }

@@ -10,6 +10,7 @@ mod receiver;
 mod sender;
 mod served;
 mod shared;
+mod timer;
 mod wakers;
 mod websocket;
 mod writer;

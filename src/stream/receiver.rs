@@ -3,18 +3,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use futures_core::Stream;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Sleep,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     MessageReader, Recv, buffers,
     shared::{Core, Shared, now},
+    timer::Timer,
 };
 use crate::{
     Error,
@@ -36,7 +33,7 @@ pub(super) struct ReceiverState {
     pub(super) half: ReceiveHalf,
     /// Borrowed from the thread while there are bytes to take apart.
     pub(super) inbox: Option<Box<Inbox>>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
     /// What the connection was last told that `half` holds.
     noted: usize,
     /// Whether this half has armed a cork and not seen it merged since.
@@ -48,7 +45,7 @@ pub(super) struct ReceiverState {
 impl ReceiverState {
     pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
         let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
-        Self { half, inbox, timer: None, noted: 0, armed: false, told: false }
+        Self { half, inbox, timer: Timer::default(), noted: 0, armed: false, told: false }
     }
 
     /// The next message; `None` once the connection has ended cleanly.
@@ -194,7 +191,7 @@ impl ReceiverState {
             }
             if core.send.end().is_some() {
                 let Err(deadline) = core.poll_end(cx) else { return Poll::Ready(false) };
-                ready!(self.poll_timer(cx, deadline));
+                ready!(self.timer.poll_until(cx, deadline));
                 continue;
             }
             // A peer that goes on sending must not put off the end.
@@ -235,7 +232,7 @@ impl ReceiverState {
         core: &mut Core<S>,
     ) -> Poll<()> {
         let Some(deadline) = core.send.next_deadline() else { return Poll::Pending };
-        ready!(self.poll_timer(cx, deadline));
+        ready!(self.timer.poll_until(cx, deadline));
         core.borrow_buffer();
         core.send.handle_timeout(now());
         Poll::Ready(())
@@ -256,16 +253,6 @@ impl ReceiverState {
             core.send.fail(fault);
         }
         Poll::Ready(Ok(len))
-    }
-
-    /// Ready when `deadline` has passed.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx)
     }
 
     /// Gives an empty inbox back to the thread.

@@ -5,10 +5,7 @@ use std::{
     time::Instant,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::sleep_until,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Core, now};
 use crate::{
@@ -40,11 +37,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             self.send.fail(fault);
             self.wake_reader();
         }
-        let waker = self.wait(cx);
-        let cx = &mut Context::from_waker(&waker);
+        // Whoever polled is among those that it wakes.
+        let waker = self.waker();
         loop {
             let deadline = if self.send.end().is_some() {
-                match self.poll_end(cx) {
+                match self.poll_end(&mut Context::from_waker(cx.waker())) {
                     Ok(()) => return Poll::Ready(Err(self.reason())),
                     Err(deadline) => deadline,
                 }
@@ -54,11 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                     None => return Poll::Pending,
                 }
             };
-            let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
-            if timer.deadline() != deadline.into() {
-                timer.as_mut().reset(deadline.into());
-            }
-            ready!(timer.as_mut().poll(cx));
+            ready!(self.stall.poll_until(&mut Context::from_waker(&waker), deadline));
             self.send.handle_stall(now());
             self.wake_reader();
         }
@@ -137,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.ending = Ending::Over;
         self.io = None;
         self.parked = None;
-        self.stall = None;
+        self.stall.stop();
         self.share = None;
         self.send.transport_failed();
         self.wake_all();

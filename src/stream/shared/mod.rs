@@ -12,14 +12,12 @@ use std::{
 };
 
 use bytes::BufMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    time::Sleep,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use self::ending::Ending;
 use super::{
-    MemoryBudget, budget::Share, buffers, cork, interrupts::uninterrupted, receiver::ReceiverState, wakers::Wakers,
+    MemoryBudget, budget::Share, buffers, cork, interrupts::uninterrupted, receiver::ReceiverState, timer::Timer,
+    wakers::Wakers,
 };
 use crate::{
     Error,
@@ -70,7 +68,7 @@ pub(super) struct Core<S> {
     /// Why the transport failed, until it is told.
     failure: Option<io::Error>,
     /// Made while the transport takes nothing.
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Timer,
     share: Option<Share>,
     /// What the receiving half held when it was last asked.
     received: usize,
@@ -230,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             reader: None,
             parked: None,
             failure: None,
-            stall: None,
+            stall: Timer::default(),
             share: None,
             received: 0,
         }
@@ -304,9 +302,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Has the task woken when the transport takes bytes again, or something else that is waited for happens.
     pub(super) fn wait(&mut self, cx: &Context<'_>) -> Waker {
-        let wakers = self.wakers.get_or_insert_default();
-        wakers.register(cx.waker());
-        Waker::from(Arc::clone(wakers))
+        self.wakers.get_or_insert_default().register(cx.waker());
+        self.waker()
+    }
+
+    /// Wakes all that wait.
+    pub(super) fn waker(&mut self) -> Waker {
+        Waker::from(Arc::clone(self.wakers.get_or_insert_default()))
     }
 
     /// Writes what is queued. An error ends the connection, and so does a transport that takes nothing for too long.
@@ -334,7 +336,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 ready!(self.poll_write(&mut Context::from_waker(&waker)))
             }
         };
-        self.stall = None;
+        self.stall.stop();
         self.send.moved_on();
         self.wake_writers();
         match written {
