@@ -101,6 +101,9 @@ impl Assembly {
         if self.kind == Kind::Text {
             self.utf8.push(&self.bytes[checked..])?;
         }
+        if delivery == Delivery::Whole && self.bytes.len() > limit {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
         let (taken, all) = inflated?;
         let fin = all && stretch.ends_message();
         if fin {
@@ -150,9 +153,6 @@ impl Assembly {
         }
         if inflated == Inflated::All && stretch.ends_message() {
             inflated = inflater.finish(&mut self.bytes, room)?;
-        }
-        if delivery == Delivery::Whole && self.bytes.len() > limit {
-            return Err(ProtocolError::MessageTooBig { limit });
         }
         Ok((taken, inflated == Inflated::All))
     }
