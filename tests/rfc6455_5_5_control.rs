@@ -34,6 +34,8 @@ twins![
     goes_on_if_anything_comes_before_the_timeout,
     goes_on_if_something_comes_in_the_instant_of_its_ping,
     loses_a_peer_that_stays_silent,
+    excuses_a_peer_that_is_busy_reading,
+    asks_a_peer_that_has_read_everything,
     keeps_one_ping_of_a_peer_that_answers_none,
     takes_part_of_a_frame_for_a_sign_of_life,
     sends_no_keepalive_ping_behind_its_close,
@@ -264,15 +266,41 @@ fn goes_on_if_something_comes_in_the_instant_of_its_ping(role: Role) {
 fn loses_a_peer_that_stays_silent(role: Role) {
     let mut us = keepalive(role);
     asked(&mut us);
-    us.connection.send(&"not taken".into()).unwrap();
     us.wait(20 * SECOND - Duration::from_nanos(1));
     assert_eq!(us.end(), None);
     us.wait(Duration::from_nanos(1));
     assert_eq!(us.end(), Some(&End::TimedOut(Timeout::Keepalive)));
     assert!(us.connection.wants_shutdown());
-    assert_eq!((us.connection.queued(), due(&us)), (0, None));
+    assert!(matches!(&us.sent()[..], [(0x88, reason)] if reason.starts_with(&1008_u16.to_be_bytes())));
+    assert_eq!(due(&us), None);
     assert_eq!(us.receive_frame(0x82, b"x"), []);
     assert_eq!(us.connection.send(&"x".into()), Err(SendError::Closed));
+}
+
+fn excuses_a_peer_that_is_busy_reading(role: Role) {
+    let mut us = keepalive(role);
+    us.connection.send(&vec![1; 1000].into()).unwrap();
+    for _ in 0..20 {
+        us.wait(30 * SECOND);
+        us.connection.transmitted(10);
+        assert_eq!((us.end(), due(&us)), (None, Some(30 * SECOND)), "not asked, and not lost");
+    }
+    // It reads nothing any more.
+    us.wait(30 * SECOND);
+    us.wait(30 * SECOND);
+    assert_eq!(us.end(), None);
+    us.wait(30 * SECOND);
+    assert_eq!(us.end(), Some(&End::TimedOut(Timeout::Keepalive)));
+    assert_eq!(us.connection.queued(), 0);
+}
+
+fn asks_a_peer_that_has_read_everything(role: Role) {
+    let mut us = keepalive(role);
+    us.connection.send(&"x".into()).unwrap();
+    us.wait(30 * SECOND);
+    us.sent();
+    us.wait(30 * SECOND);
+    assert!(matches!(&us.sent()[..], [(0x89, _)]));
 }
 
 fn keeps_one_ping_of_a_peer_that_answers_none(role: Role) {

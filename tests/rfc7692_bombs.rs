@@ -26,6 +26,7 @@ twins![
     refuses_a_bomb_made_of_what_the_window_holds,
     hands_over_a_bomb_in_chunks_of_at_most_64_kib,
     keeps_nothing_of_blocks_without_content,
+    refuses_a_byte_over_the_limit_in_front_of_what_does_not_inflate,
 ];
 
 const LIMIT: usize = 1 << 20;
@@ -156,4 +157,19 @@ fn keeps_nothing_of_blocks_without_content(role: Role) {
     assert_eq!(us.failure(), None);
     assert!(peak < BESIDE + 50_000, "{peak} bytes");
     assert_eq!(us.receive_frame(0x80, b"\x00"), [binary(b"")]);
+}
+
+fn refuses_a_byte_over_the_limit_in_front_of_what_does_not_inflate(role: Role) {
+    // In fixed codes: a literal, and symbol 286, which does not exist.
+    let bytes = frame(other(role), 0xc2, b"\x4a\x1c\x03");
+    for (limit, fault, code) in
+        [(0, ProtocolError::MessageTooBig { limit: 0 }, 1009), (1, ProtocolError::InvalidDeflate, 1007)]
+    {
+        let mut us = limited(role, limit);
+        assert_eq!(us.receive(&bytes), []);
+        us.assert_failed(fault, code);
+        let mut us = limited(role, limit);
+        assert_eq!(us.receive_bytewise(&bytes), []);
+        us.assert_failed(fault, code);
+    }
 }

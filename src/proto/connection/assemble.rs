@@ -115,6 +115,9 @@ impl Assembly {
         if self.kind == Kind::Text {
             self.utf8.push(&self.bytes[checked..])?;
         }
+        if delivery == Delivery::Whole {
+            self.check_size()?;
+        }
         let (taken, all) = inflated?;
         let fin = all && stretch.ends_message();
         if fin {
@@ -140,6 +143,16 @@ impl Assembly {
         Ok(Assembled { taken, event, complete: fin })
     }
 
+    /// Refuses a message that has become too big.
+    const fn check_size(&self) -> Result<(), ProtocolError> {
+        let Held { message, inflated, .. } = self.limits;
+        match self.bytes.len() {
+            len if len > message => Err(ProtocolError::MessageTooBig { limit: message }),
+            len if self.compressed && len > inflated => Err(ProtocolError::InflatedTooBig { limit: inflated }),
+            _ => Ok(()),
+        }
+    }
+
     /// Inflates what fits; says how many bytes it took and whether that is all that the stretch makes.
     fn inflate(
         &mut self,
@@ -147,10 +160,10 @@ impl Assembly {
         inflater: &mut Inflater,
         delivery: Delivery,
     ) -> Result<(usize, bool), ProtocolError> {
-        let Held { message, inflated: limit, .. } = self.limits;
+        let Held { message, inflated, .. } = self.limits;
         // One byte over the limit shows that it is broken.
         let room = match delivery {
-            Delivery::Whole => message.min(limit).saturating_add(1),
+            Delivery::Whole => message.min(inflated).saturating_add(1),
             Delivery::Chunks | Delivery::Discard => MAX_CHUNK,
         };
         if let Some(key) = stretch.key {
@@ -167,13 +180,6 @@ impl Assembly {
         }
         if inflated == Inflated::All && stretch.ends_message() {
             inflated = inflater.finish(&mut self.bytes, room)?;
-        }
-        match delivery {
-            Delivery::Whole if self.bytes.len() > message => {
-                return Err(ProtocolError::MessageTooBig { limit: message });
-            }
-            Delivery::Whole if self.bytes.len() > limit => return Err(ProtocolError::InflatedTooBig { limit }),
-            Delivery::Whole | Delivery::Chunks | Delivery::Discard => {}
         }
         Ok((taken, inflated == Inflated::All))
     }

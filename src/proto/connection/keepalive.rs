@@ -70,6 +70,11 @@ impl Pulse {
         }
     }
 
+    /// How long a peer may be silent until it is lost.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.keepalive.map(|keepalive| keepalive.interval.saturating_add(keepalive.timeout))
+    }
+
     pub(super) fn due(&mut self, now: Instant) -> Due {
         if now < self.deadline() {
             return Due::Nothing;

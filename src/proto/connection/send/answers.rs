@@ -98,6 +98,7 @@ impl SendHalf {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.look_at_clock(now);
         self.handle_slow_reader(now);
+        self.excuse_silence(now);
         match &self.state {
             State::Open => match self.pulse.as_mut().map_or(Due::Nothing, |pulse| pulse.due(now)) {
                 Due::Nothing => {}
@@ -106,10 +107,7 @@ impl SendHalf {
                     if let Some(deflater) = &mut self.deflater {
                         deflater.forget();
                     }
-                    // Where the transport takes nothing, a Ping would only wait; the silence counts all the same.
-                    if self.blocked_since().is_none() {
-                        self.frame(Opcode::Ping, &payload, true, false);
-                    }
+                    self.frame(Opcode::Ping, &payload, true, false);
                 }
                 Due::Lost(timeout) => self.give_up(timeout),
                 Due::Idle(limit) => self.fail(ProtocolError::Idle { limit }),
@@ -117,6 +115,19 @@ impl SendHalf {
             State::CloseSent { .. } | State::Ended(_) => {}
         }
         self.handle_close_timeout(now);
+    }
+
+    /// A peer that is busy reading what is queued need not say anything, nor would it see a Ping in time; but it is lost if
+    /// it reads nothing for as long as one that is asked may be silent.
+    fn excuse_silence(&mut self, now: Instant) {
+        let (Some(since), Some(pulse)) = (self.blocked_since(), &mut self.pulse) else { return };
+        if pulse.deadline() > now || !matches!(self.state, State::Open) {
+            return;
+        }
+        match pulse.patience() {
+            Some(patience) if later(since, patience) <= now => self.give_up(patience),
+            Some(_) | None => pulse.heard(now),
+        }
     }
 
     pub(super) fn handle_close_timeout(&mut self, now: Instant) {

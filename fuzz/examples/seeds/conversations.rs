@@ -1,0 +1,72 @@
+//! Seeds of the targets in which an endpoint talks with a peer.
+
+use sockeye::Role;
+use sockeye_fuzz::{frames::Frame, script::Setup};
+
+use super::{Seeds, samples};
+
+/// What an endpoint is told to do, in the steps of `conversation`, `stream` and `echo`.
+const CORE: [&[[u8; 2]]; 4] = [
+    &[],
+    &[[3, 20], [0, 40], [6, 5], [7, 6], [4, 4], [12, 9], [5, 25], [11, 1], [2, 60], [13, 40]],
+    &[[8, 1], [9, 4], [0, 10], [6, 3], [10, 0x83], [3, 70], [12, 100], [1, 200], [14, 9], [15, 1]],
+    &[[13, 80], [0, 3], [8, 0], [9, 5], [11, 0], [3, 1], [13, 255], [15, 0]],
+];
+const STREAM: [&[[u8; 2]]; 5] = [
+    &[],
+    &[[2, 0], [0, 10], [2, 3], [6, 32], [0, 40], [4, 7], [9, 1], [7, 40], [8, 3], [14, 9], [1, 100]],
+    &[[0, 30], [5, 33], [12, 1], [6, 66], [6, 7], [10, 3], [12, 0], [2, 5], [13, 30], [11, 5], [0, 200]],
+    &[[1, 80], [10, 0x83], [2, 7], [15, 100], [6, 160], [3, 2], [14, 3], [15, 0]],
+    &[[0, 60], [6, 127], [12, 10], [15, 13], [11, 2], [13, 200], [15, 9]],
+];
+const ECHO: [&[[u8; 2]]; 3] =
+    [&[], &[[0, 10], [4, 0], [2, 30], [4, 10], [0, 100], [6, 10], [7, 20]], &[[2, 40], [4, 1], [7, 9], [0, 9]]];
+
+pub fn add(seeds: &mut Seeds) {
+    for (number, (name, frames, deflate)) in samples::all().into_iter().enumerate() {
+        let of_client = wire(Role::Client, &frames, number);
+        let of_server = wire(Role::Server, &frames, number);
+        let setup = setup(number, deflate);
+        for (target, scripts, bytes) in [
+            ("server", &CORE[..], &of_client),
+            ("client", &CORE, &of_server),
+            ("server_stream", &STREAM, &of_client),
+            ("client_stream", &STREAM, &of_server),
+            ("served", &ECHO, &of_client),
+        ] {
+            let script = scripts[number % scripts.len()];
+            let length = script.len() as u8;
+            seeds.add(target, &name, [&setup[..], &[length], script.as_flattened(), bytes].concat());
+        }
+        if !deflate {
+            let (is_client, bytes) = if number % 2 == 0 { (1, &of_server) } else { (0, &of_client) };
+            let cuts = [255, 255, 3, 40];
+            seeds.add("tungstenite", &name, [&[is_client], &cuts[..], bytes].concat());
+        }
+    }
+}
+
+/// Who the endpoint is: each of a few ways in turn.
+fn setup(number: usize, deflate: bool) -> [u8; 7] {
+    const FLAGS: [u8; 7] = [
+        0,
+        8,
+        Setup::CONTIGUOUS | 24,
+        Setup::UNLIMITED | 8,
+        Setup::UNLIMITED,
+        Setup::KEEPALIVE | 16,
+        Setup::NO_SERVER_CONTEXT | Setup::NO_CLIENT_CONTEXT,
+    ];
+    const PACES: [[u8; 4]; 3] = [[0; 4], [0x83, 0x45, 0, 0x80], [0x41, 0x40, 0x81, 0x7f]];
+    let flags = FLAGS[number % FLAGS.len()] | if deflate { Setup::DEFLATE } else { 0 };
+    let [a, b, c, d] = PACES[number % PACES.len()];
+    [flags, if number % 5 == 4 { 4 } else { 0 }, [0, 3, 255][number / 2 % 3], a, b, c, d]
+}
+
+/// As a peer of `role` sends them; a key of zeros leaves the payload open to mutations.
+fn wire(role: Role, frames: &[Frame], number: usize) -> Vec<u8> {
+    let key = if number.is_multiple_of(3) { [0x37, 0xfa, 0x21, 0x3d] } else { [0; 4] };
+    let mut bytes = Vec::new();
+    frames.iter().for_each(|frame| frame.encode((role == Role::Client).then_some(key), &mut bytes));
+    bytes
+}

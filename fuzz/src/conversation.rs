@@ -1,0 +1,620 @@
+//! A whole connection without I/O: any bytes of the peer in any pieces, any commands and times between.
+
+use std::{
+    io::IoSlice,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use sockeye::{
+    CloseCode, CloseFrame, Compress, Kind, Message, PreparedMessage, Role,
+    proto::{
+        connection::{Connection, Delivery, End, Event, Inbox, Initiator, SendError, Timeout},
+        frame::ProtocolError,
+    },
+};
+
+use crate::{
+    CLOSE_TIMEOUT, KEEPALIVE, config, cuts, endpoint,
+    frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close_payload},
+    heap,
+    output::{Output, Want},
+    reference::{Heard, Said, Terms, close_code, hear},
+    script::{Conversation, Setup, payload},
+};
+
+/// From how many bytes of Pongs on only the newest is owed (ARCHITECTURE.md, Decisions).
+const MAX_PONG_BYTES: usize = 4096;
+/// More is not sent in one conversation, so that none takes long.
+const MAX_SENT: usize = 256 * 1024;
+const INBOX: usize = 1024;
+
+/// Holds one.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn hold(role: Role, conversation: &Conversation<'_>) {
+    let mut talk = Talk::begin(role, conversation);
+    for (choice, argument) in conversation.script.steps() {
+        talk.step(choice, argument);
+        talk.check_state();
+    }
+    while talk.feed(cuts::length(conversation.setup.cut)) {
+        talk.check_state();
+    }
+    talk.end();
+}
+
+struct Talk<'a> {
+    role: Role,
+    setup: Setup,
+    bytes: &'a [u8],
+    heard: Heard,
+    connection: Connection,
+    inbox: Inbox,
+    now: Instant,
+    output: Output,
+    /// How many bytes of the peer were taken in, and how many of its sayings have come out.
+    fed: usize,
+    told: usize,
+    /// The message of which chunks have come.
+    chunks: Vec<u8>,
+    stage: Stage,
+    /// Whether the receiving side has stopped.
+    deaf: bool,
+    /// Whether nothing can be compared any more.
+    refused: bool,
+    dropped: bool,
+    part: Option<Part>,
+    sent: usize,
+    number: u32,
+    pongs: Pongs,
+    pings: u32,
+    /// When the last unanswered keepalive Ping went out.
+    asked: Option<Instant>,
+    /// How many bytes receiving has left on the heap, and how many were queued at the most.
+    retained: isize,
+    queued: usize,
+}
+
+/// Where the endpoint has to be.
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    Open,
+    CloseSent { at: Instant, payload: Vec<u8> },
+    Ended(End),
+}
+
+struct Part {
+    kind: Kind,
+    compressed: bool,
+    begun: bool,
+}
+
+/// The Pongs that wait to be written.
+#[derive(Default)]
+struct Pongs {
+    bytes: usize,
+    /// What has been written in all when they are out.
+    until: u64,
+    owed: Option<Vec<u8>>,
+    written: u64,
+}
+
+impl<'a> Talk<'a> {
+    fn begin(role: Role, conversation: &Conversation<'a>) -> Self {
+        let Conversation { setup, bytes, .. } = *conversation;
+        let deflate = setup.deflate();
+        let max_message = (setup.delivery() == Some(Delivery::Whole)).then_some(setup.max_message());
+        let theirs = deflate.as_ref().map(|deflate| match role {
+            Role::Server => (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover),
+            Role::Client => (deflate.agreed.server_max_window_bits, !deflate.agreed.server_no_context_takeover),
+        });
+        let heard = hear(Terms { role, max_message, deflate: theirs }, bytes);
+        let config = config(role, setup.max_message(), setup.has(Setup::KEEPALIVE));
+        let now = Instant::now();
+        Self {
+            role,
+            setup,
+            bytes,
+            heard,
+            connection: endpoint(config, role, deflate.as_ref(), now),
+            inbox: Inbox::with_capacity(INBOX),
+            now,
+            output: Output::new(role, deflate.as_ref()),
+            fed: 0,
+            told: 0,
+            chunks: Vec::new(),
+            stage: Stage::Open,
+            deaf: false,
+            refused: false,
+            dropped: false,
+            part: None,
+            sent: 0,
+            number: 0,
+            pongs: Pongs::default(),
+            pings: 0,
+            asked: None,
+            retained: 0,
+            queued: 0,
+        }
+    }
+
+    fn step(&mut self, choice: u8, argument: u8) {
+        match choice % 16 {
+            0 | 1 => {
+                self.feed(usize::from(argument) + 1);
+            }
+            2 => {
+                self.feed(cuts::length(argument));
+            }
+            3 | 4 => self.send(choice, argument),
+            5 => self.send_prepared(argument),
+            6 => self.control(PING, argument),
+            7 => self.control(PONG, argument),
+            8 => self.begin_parts(argument),
+            9 | 10 => self.send_part(argument),
+            11 if argument.is_multiple_of(8) => self.abandon(),
+            11 => self.transmit(usize::MAX),
+            12 => self.transmit(cuts::length(argument)),
+            13 => self.wait(Duration::from_millis(u64::from(argument).pow(2))),
+            14 => self.close(argument),
+            _ if argument.is_multiple_of(4) => self.eof(),
+            _ => self.wait(Duration::ZERO),
+        }
+    }
+
+    // ── in ──
+
+    /// Feeds the next bytes; `false` if there are none.
+    fn feed(&mut self, len: usize) -> bool {
+        let piece = &self.bytes[self.fed..][..len.min(self.bytes.len() - self.fed)];
+        if piece.is_empty() || self.refused || self.stage == Stage::Ended(End::Lost) {
+            return false;
+        }
+        let ((), _, grown) = heap::measured(|| self.inbox.extend(piece));
+        self.retained += grown;
+        self.fed += piece.len();
+        if !self.deaf {
+            self.asked = None;
+        }
+        while let Some(event) = self.receive() {
+            self.hear(&event);
+            let ((), _, freed) = heap::measured(|| drop(event));
+            self.retained += freed;
+        }
+        assert!(self.inbox.is_empty(), "bytes were left in the inbox");
+        if !self.deaf && !self.refused {
+            let (told, fault) = (self.heard.said_within(self.fed), self.heard.fault_within(self.fed));
+            assert_eq!(fault, None, "a fault that does not show in time");
+            if self.setup.delivery() == Some(Delivery::Discard) {
+                self.skip_messages();
+            }
+            assert_eq!(self.told, told, "what is said shows as soon as it is said");
+        }
+        self.check_memory();
+        true
+    }
+
+    fn delivery(&self) -> Delivery {
+        let at = self.fed + self.told;
+        self.setup.delivery().unwrap_or(if at.is_multiple_of(3) { Delivery::Chunks } else { Delivery::Whole })
+    }
+
+    fn receive(&mut self) -> Option<Event> {
+        let delivery = self.delivery();
+        let queued = self.connection.queued();
+        let (received, peak, grown) =
+            heap::measured(|| self.connection.receive_as(&mut self.inbox, delivery, self.now));
+        self.retained += grown;
+        assert!(peak <= self.memory_bound(), "{peak} bytes at once for {} that came", self.fed);
+        match received {
+            Ok(event) => {
+                if let Some(Event::Ping(payload)) = &event {
+                    self.answer(payload, queued);
+                }
+                event
+            }
+            Err(fault) => {
+                self.fault(fault);
+                None
+            }
+        }
+    }
+
+    fn hear(&mut self, event: &Event) {
+        assert!(!self.deaf, "{event:?} behind the end");
+        if self.setup.delivery() == Some(Delivery::Discard) {
+            assert!(!matches!(event, Event::Message(_) | Event::Chunk(_)), "{event:?} that was to be discarded");
+            self.skip_messages();
+        }
+        let said = self.heard.said.get(self.told);
+        if let Event::Chunk(chunk) = event {
+            assert!(self.setup.delivery().is_none_or(|delivery| delivery == Delivery::Chunks));
+            assert!(chunk.fin || !chunk.bytes.is_empty(), "an empty chunk that is not the last");
+            self.chunks.extend_from_slice(&chunk.bytes);
+            if !chunk.fin {
+                assert!(self.open_message().starts_with(&self.chunks), "chunks that nobody sent");
+                return;
+            }
+            let bytes = std::mem::take(&mut self.chunks);
+            let is_text = chunk.kind == Kind::Text;
+            assert_eq!(said.map(|(_, said)| said), Some(&Said::Message { is_text, bytes }));
+        } else {
+            assert!(said.is_some_and(|(_, said)| said == event), "{event:?}, not {said:?}");
+        }
+        let at = said.map_or(0, |(at, _)| *at);
+        assert!(at <= self.fed, "{event:?} {} bytes too early", at - self.fed);
+        self.told += 1;
+        if let Event::Close(theirs) = event {
+            self.closed(theirs.clone());
+        }
+    }
+
+    /// The message that is said next, or the one that is open at the end.
+    fn open_message(&self) -> &[u8] {
+        let messages = self.heard.said[self.told..].iter();
+        messages
+            .filter_map(|(_, said)| match said {
+                Said::Message { bytes, .. } => Some(&bytes[..]),
+                _ => None,
+            })
+            .next()
+            .unwrap_or(&self.heard.open)
+    }
+
+    fn skip_messages(&mut self) {
+        let until = self.heard.said_within(self.fed);
+        while self.told < until && self.heard.said[self.told].1.is_message() {
+            self.told += 1;
+        }
+    }
+
+    fn closed(&mut self, theirs: Option<CloseFrame>) {
+        self.deaf = true;
+        let payload = theirs.as_ref().map_or_else(Vec::new, frame_payload);
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Open => {
+                self.output.want(Want::Close { payload });
+                self.pongs.owed = None;
+                self.stage = Stage::Ended(End::Closed { by: Initiator::Peer, ours: theirs.clone(), theirs });
+            }
+            Stage::CloseSent { payload, .. } => {
+                let ours = CloseFrame::parse(&payload.into()).expect("what was sent is valid");
+                self.stage = Stage::Ended(End::Closed { by: Initiator::Us, ours, theirs });
+            }
+            ended @ Stage::Ended(_) => self.stage = ended,
+        }
+    }
+
+    fn fault(&mut self, fault: ProtocolError) {
+        assert!(!self.deaf, "{fault:?} behind the end");
+        if self.setup.delivery() == Some(Delivery::Discard) {
+            self.skip_messages();
+        }
+        let is_held = self.setup.delivery() == Some(Delivery::Whole);
+        let expected = self.heard.fault_within(self.fed);
+        let in_order = expected == Some(fault) && self.told == self.heard.said.len();
+        // Messages beyond the limit are fine in chunks and not as a whole, and here it changes.
+        let is_too_big = matches!(fault, ProtocolError::MessageTooBig { .. }) && self.setup.delivery().is_none();
+        if !in_order {
+            let is_allowed = fault == ProtocolError::InvalidDeflate && self.heard.may_be_refused(is_held) || is_too_big;
+            assert!(is_allowed, "{fault:?} behind {} of {:?}", self.told, self.heard);
+            self.refused = true;
+        }
+        self.deaf = true;
+        if self.stage == Stage::Open {
+            self.output.want(Want::Fault { code: close_code(fault) });
+            self.pongs.owed = None;
+        }
+        self.stage = Stage::Ended(End::Failed(fault));
+    }
+
+    fn eof(&mut self) {
+        self.connection.receive_eof();
+        self.deaf = true;
+        if !matches!(self.stage, Stage::Ended(_)) {
+            self.stage = Stage::Ended(End::Lost);
+        }
+        assert!(matches!(self.receive_nothing(), Ok(None)));
+    }
+
+    fn receive_nothing(&mut self) -> Result<Option<Event>, ProtocolError> {
+        self.connection.receive(&mut self.inbox, self.now)
+    }
+
+    // ── out ──
+
+    fn send(&mut self, choice: u8, argument: u8) {
+        let compress = [Compress::Auto, Compress::Always, Compress::Never][usize::from(argument >> 5) % 3];
+        let Some((message, bytes)) = self.next_message(choice, argument) else { return };
+        let sent = self.connection.send_with(&message, compress);
+        if self.may_send(sent) {
+            let deflates = self.setup.deflate().is_some() && compress != Compress::Never;
+            let compressed = match deflates {
+                false => Some(false),
+                true if self.forgets() => None,
+                true => Some(true),
+            };
+            self.output.want(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
+        }
+    }
+
+    fn send_prepared(&mut self, argument: u8) {
+        let Some((message, bytes)) = self.next_message(argument, argument) else { return };
+        let sent = self.connection.send_prepared(&PreparedMessage::new(message.clone()));
+        if self.may_send(sent) {
+            let compressed = if self.setup.deflate().is_some() { None } else { Some(false) };
+            self.output.want(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
+        }
+    }
+
+    fn next_message(&mut self, choice: u8, argument: u8) -> Option<(Message, Vec<u8>)> {
+        let bytes = self.next_payload(argument)?;
+        let message = match choice % 2 {
+            0 => Message::from(bytes.clone()),
+            _ => String::from_utf8(bytes.clone()).expect("it is ASCII").into(),
+        };
+        Some((message, bytes))
+    }
+
+    fn next_payload(&mut self, size: u8) -> Option<Vec<u8>> {
+        self.number += 1;
+        let payload = payload(self.number, size);
+        self.sent += payload.len();
+        (self.sent <= MAX_SENT).then_some(payload)
+    }
+
+    /// Whether our deflater forgets what it has seen behind each message.
+    fn forgets(&self) -> bool {
+        self.setup.has(match self.role {
+            Role::Server => Setup::NO_SERVER_CONTEXT,
+            Role::Client => Setup::NO_CLIENT_CONTEXT,
+        })
+    }
+
+    /// Judges the answer to a message.
+    fn may_send(&self, sent: Result<(), SendError>) -> bool {
+        let expected = match (&self.stage, &self.part) {
+            (Stage::Open, None) => Ok(()),
+            (Stage::Open, Some(_)) => Err(SendError::MessageOpen),
+            _ => Err(SendError::Closed),
+        };
+        assert_eq!(sent, expected);
+        sent.is_ok()
+    }
+
+    fn begin_parts(&mut self, argument: u8) {
+        let kind = if argument & 1 == 0 { Kind::Binary } else { Kind::Text };
+        let compress = [Compress::Auto, Compress::Always, Compress::Never][usize::from(argument >> 1) % 3];
+        let begun = self.connection.begin(kind, compress);
+        if self.may_send(begun) {
+            let compressed = self.setup.deflate().is_some() && compress != Compress::Never;
+            self.part = Some(Part { kind, compressed, begun: false });
+        }
+    }
+
+    fn send_part(&mut self, argument: u8) {
+        let fin = argument & 0x80 != 0;
+        let bytes = match argument % 8 {
+            0 => Vec::new(),
+            // No text can have it.
+            1 => b"\xff".to_vec(),
+            _ => match self.next_payload(argument) {
+                Some(bytes) => bytes,
+                None => return,
+            },
+        };
+        let sent = self.connection.part(&Bytes::from(bytes.clone()), fin);
+        let Some(part) = self.part.as_mut().filter(|_| self.stage == Stage::Open) else {
+            let is_open = self.stage == Stage::Open;
+            assert_eq!(sent, Err(if is_open { SendError::NoMessageOpen } else { SendError::Closed }));
+            return;
+        };
+        if part.kind == Kind::Text && bytes == b"\xff" {
+            assert_eq!(sent, Err(SendError::InvalidUtf8));
+            return;
+        }
+        assert_eq!(sent, Ok(()));
+        let opcode = if part.begun { CONTINUATION } else { opcode(part.kind) };
+        part.begun = true;
+        let first = opcode | if fin { FIN } else { 0 };
+        self.output.want(Want::Data { first, bytes, compressed: Some(part.compressed) });
+        if fin {
+            self.part = None;
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.connection.abandon();
+        if self.part.take().is_some_and(|part| part.begun) && self.stage == Stage::Open {
+            self.output.want(Want::Fault { code: 1011 });
+            self.pongs.owed = None;
+            self.stage = Stage::Ended(End::Abandoned);
+        }
+        self.deaf |= matches!(self.stage, Stage::Ended(_));
+    }
+
+    fn control(&mut self, opcode: u8, argument: u8) {
+        let len = usize::from(argument);
+        let payload = vec![opcode; len];
+        let sent = match opcode {
+            PING => self.connection.ping(&Bytes::from(payload.clone())),
+            _ => self.connection.pong(&Bytes::from(payload.clone())),
+        };
+        match (&self.stage, len) {
+            (Stage::Open, 0..=125) => {
+                assert_eq!(sent, Ok(()));
+                self.output.want(Want::Control { opcode, payload });
+            }
+            (Stage::Open, _) => assert_eq!(sent, Err(SendError::ControlTooLong { len })),
+            _ => assert_eq!(sent, Err(SendError::Closed)),
+        }
+    }
+
+    fn close(&mut self, argument: u8) {
+        const CODES: [u16; 4] = [1000, 1001, 3000, 4999];
+        let code = CODES[usize::from(argument) % 4];
+        // Some are longer than a Close can take, and would be cut inside a character.
+        let reason = "é".repeat(usize::from(argument >> 2));
+        let frame = (argument != 0)
+            .then(|| CloseFrame::new(CloseCode::new(code).expect("one that may be sent"), reason.as_str()));
+        self.connection.close(frame, self.now);
+        if self.stage == Stage::Open {
+            let fits = reason.len().min(122);
+            let payload = if argument == 0 { Vec::new() } else { close_payload(code, &reason[..fits]) };
+            self.output.want(Want::Close { payload: payload.clone() });
+            self.pongs.owed = None;
+            self.stage = Stage::CloseSent { at: self.now, payload };
+        }
+    }
+
+    /// Has a Ping answered: at once, or if too many answers wait, later by the newest.
+    fn answer(&mut self, payload: &[u8], queued: usize) {
+        let grown = self.connection.queued() - queued;
+        if self.stage != Stage::Open {
+            assert_eq!(grown, 0, "a Pong behind our Close");
+        } else if self.pongs.bytes >= MAX_PONG_BYTES {
+            assert_eq!(grown, 0, "a Pong more than may wait");
+            self.pongs.owed = Some(payload.to_vec());
+        } else {
+            self.pong(payload.to_vec(), grown);
+        }
+    }
+
+    fn pong(&mut self, payload: Vec<u8>, grown: usize) {
+        assert!(grown >= payload.len() + 2, "a Ping without a Pong");
+        self.pongs.bytes += grown;
+        self.pongs.until = self.pongs.written + self.connection.queued() as u64;
+        self.output.want(Want::Control { opcode: PONG, payload });
+    }
+
+    fn transmit(&mut self, len: usize) {
+        let queued = self.connection.queued();
+        let bytes = if len == usize::MAX && self.pongs.owed.is_none() {
+            self.connection.take_output()
+        } else {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let filled = self.connection.poll_transmit(&mut slices);
+            assert!(slices[..filled].iter().all(|slice| !slice.is_empty()), "an empty slice");
+            let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).take(len).collect();
+            self.connection.transmitted(bytes.len());
+            bytes
+        };
+        assert!(!bytes.is_empty() || queued == 0, "what is queued cannot be taken");
+        self.output.hear(&bytes);
+        self.pongs.written += bytes.len() as u64;
+        if self.pongs.bytes > 0 && self.pongs.written >= self.pongs.until {
+            self.pongs.bytes = 0;
+            if let Some(owed) = self.pongs.owed.take() {
+                let grown = self.connection.queued() - (queued - bytes.len());
+                self.pong(owed, grown);
+            }
+        }
+    }
+
+    // ── time ──
+
+    fn wait(&mut self, duration: Duration) {
+        self.now += duration;
+        let (due, queued) = (self.connection.next_deadline(), self.connection.queued());
+        self.connection.handle_timeout(self.now);
+        let is_due = due.is_some_and(|due| due <= self.now);
+        match (self.stage.clone(), self.connection.end()) {
+            (Stage::CloseSent { at, .. }, end) => {
+                assert_eq!(due, Some(at + CLOSE_TIMEOUT));
+                assert_eq!(is_due, end == Some(&End::TimedOut(Timeout::Close)));
+                if is_due {
+                    self.timed_out(Timeout::Close);
+                }
+            }
+            (Stage::Open, Some(end)) => {
+                assert_eq!(*end, End::TimedOut(Timeout::Keepalive));
+                let is_asked = self.asked.is_some_and(|asked| asked + KEEPALIVE.timeout <= self.now);
+                assert!(is_asked || queued > 0, "lost too early");
+                self.timed_out(Timeout::Keepalive);
+                if queued == 0 {
+                    self.dropped = false;
+                    self.output.want(Want::Fault { code: 1008 });
+                }
+            }
+            (Stage::Open, None) => {
+                assert_eq!(due.is_some(), self.setup.has(Setup::KEEPALIVE));
+                // A peer that has not read everything is not asked.
+                if is_due && queued == 0 {
+                    assert!(self.connection.queued() > queued, "a deadline at which nothing happens");
+                    self.pings += 1;
+                    self.output.want(Want::Control { opcode: PING, payload: self.pings.to_be_bytes().to_vec() });
+                    self.asked = Some(self.now);
+                }
+            }
+            (Stage::Ended(_), _) => assert_eq!(due, None, "a deadline behind the end"),
+        }
+        let next = self.connection.next_deadline();
+        assert!(next.is_none_or(|next| next > self.now), "a deadline that is due again at once");
+    }
+
+    fn timed_out(&mut self, timeout: Timeout) {
+        self.stage = Stage::Ended(End::TimedOut(timeout));
+        (self.deaf, self.dropped, self.pongs) = (true, true, Pongs::default());
+        assert!(self.connection.queued() < 64, "what is queued for a peer that is gone");
+    }
+
+    // ── checks ──
+
+    fn check_state(&mut self) {
+        self.queued = self.queued.max(self.connection.queued());
+        assert_eq!(self.connection.is_open(), self.stage == Stage::Open);
+        let end = match &self.stage {
+            Stage::Ended(end) => Some(end),
+            _ => None,
+        };
+        assert_eq!(self.connection.end(), end);
+        assert_eq!(self.connection.wants_shutdown(), end.is_some());
+        assert_eq!(self.connection.role(), self.role);
+    }
+
+    /// What may be in use for what has come: twice the bytes of a message, an inbox, and a few chunks and frames.
+    fn memory_bound(&self) -> usize {
+        let longest = match self.setup.has(Setup::DEFLATE) {
+            // An inflater, its pool, and what a message inflates to.
+            true => 512 * 1024 + self.setup.max_message().min(self.fed * 1032) + 128 * 1024,
+            false => self.fed.min(self.setup.max_message().max(64 * 1024)),
+        };
+        2 * longest
+            + 2 * self.inbox.capacity().max(self.fed)
+            + 2 * self.queued.max(self.connection.queued())
+            + 16 * 1024
+    }
+
+    fn check_memory(&self) {
+        let bound = self.memory_bound() as isize;
+        assert!(self.retained <= bound, "{} bytes kept for {} that came", self.retained, self.fed);
+    }
+
+    fn end(mut self) {
+        while self.connection.queued() > 0 {
+            self.transmit(usize::MAX);
+        }
+        self.check_state();
+        self.output.end(self.dropped);
+        assert!(self.pongs.owed.is_none(), "a Pong that is owed for ever");
+        self.eof();
+        self.check_state();
+        assert_eq!(self.connection.queued(), 0, "bytes behind the end");
+        let sent = self.connection.send(&"late".into());
+        assert_eq!(sent, Err(SendError::Closed));
+    }
+}
+
+const fn opcode(kind: Kind) -> u8 {
+    match kind {
+        Kind::Text => TEXT,
+        Kind::Binary => BINARY,
+    }
+}
+
+fn frame_payload(frame: &CloseFrame) -> Vec<u8> {
+    close_payload(frame.code.get(), &frame.reason)
+}

@@ -1,0 +1,170 @@
+//! A served connection whose handler echoes: each reply in its place, whatever the handler waits for between.
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use sockeye::{
+    Error, Role, WebSocket,
+    proto::connection::{End, Inbox},
+    stream::serve_connection,
+};
+
+use crate::{
+    config, cuts, endpoint,
+    frames::{self, BINARY, CLOSE, FIN, Frame, PONG, TEXT, close_payload},
+    output::Inflater,
+    reference::{Said, Terms, close_code, hear},
+    script::Conversation,
+    stream::{World, block_on},
+    transport::Task,
+};
+
+/// Holds one.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn hold(conversation: &Conversation<'_>) {
+    block_on(serve(conversation));
+}
+
+async fn serve(conversation: &Conversation<'_>) {
+    let Conversation { setup, script, bytes } = *conversation;
+    let role = Role::Server;
+    let deflate = setup.deflate();
+    let theirs = deflate
+        .as_ref()
+        .map(|deflate| (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover));
+    let heard = hear(Terms { role, max_message: Some(setup.max_message()), deflate: theirs }, bytes);
+    let config = config(role, setup.max_message(), false);
+    let connection = endpoint(config, role, deflate.as_ref(), tokio::time::Instant::now().into_std());
+    let mut world = World::new(setup, bytes);
+    let ws = WebSocket::new(world.wire.clone(), connection, Inbox::new());
+    let mut served = Box::pin(serve_connection(ws, |ws| echo(ws, setup.way())));
+    let (task, mut outcome) = (Task::default(), None);
+    for (choice, argument) in script.steps() {
+        match choice % 8 {
+            0 | 1 => drop(world.push(usize::from(argument) + 1)),
+            2 | 3 => drop(world.push(cuts::length(argument))),
+            4 | 5 => world.set_room(usize::from(argument) * 4),
+            6 => world.wait(Duration::from_millis(u64::from(argument))).await,
+            _ if argument < 8 => world.tear(),
+            _ if argument < 16 => world.end(),
+            _ => {}
+        }
+        if outcome.is_none()
+            && let Poll::Ready(output) = task.run(served.as_mut())
+        {
+            outcome = Some(output);
+        }
+    }
+    while outcome.is_none() {
+        match task.run(served.as_mut()) {
+            Poll::Ready(output) => outcome = Some(output),
+            Poll::Pending => assert!(world.go_on().await, "nobody wakes the handler"),
+        }
+    }
+    let Some((outcome, end)) = outcome else { return };
+    // What is held back may not be refused for it.
+    if let Err(Error::Protocol(fault)) = outcome
+        && heard.fault_within(world.fed) != Some(fault)
+    {
+        assert!(heard.may_be_refused(true), "{fault:?}, not {:?}", heard.fault);
+        return;
+    }
+    let inflater = deflate.as_ref().map(|deflate| Inflater::of_peer(role, deflate));
+    let (mut frames, rest) = read_all(&world.wire.take_output(), inflater);
+    let said = heard.said[..heard.said_within(world.fed)].iter().map(|(_, said)| said);
+    let mut replies: Vec<Frame> = said.clone().filter_map(reply).collect();
+    if let Some(fault) = heard.fault_within(world.fed) {
+        replies.push(Frame::new(FIN | CLOSE, close_code(fault).to_be_bytes()));
+        // The words behind the code are its own.
+        if let Some(close) = frames.last_mut().filter(|frame| frame.opcode() == CLOSE) {
+            close.payload.truncate(2);
+        }
+    }
+    let is_whole = matches!(end, Some(End::Closed { .. } | End::Failed(_))) && world.takes_everything();
+    assert!(!is_whole || rest == 0, "the output ends inside a frame");
+    // Of more Pongs than may wait, only the newest is owed.
+    let pings: usize = said.map(|said| if let Said::Ping(payload) = said { payload.len() + 2 } else { 0 }).sum();
+    if pings < 4096 {
+        assert!(
+            replies.starts_with(&frames) && (!is_whole || frames.len() == replies.len()),
+            "{frames:x?}, not {replies:x?}"
+        );
+    }
+    match outcome {
+        Ok(()) => assert!(end.is_some_and(|end| end.is_clean())),
+        Err(Error::Protocol(_)) => assert!(matches!(end, Some(End::Failed(_)))),
+        Err(Error::Lost | Error::Closed) => assert!(world.ended || world.torn || end.is_some()),
+        Err(Error::Io(_)) => assert!(world.torn),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Sends back what comes, in one of four ways; gives how it ended.
+async fn echo(mut ws: WebSocket<crate::transport::Wire>, way: u8) -> (Result<(), Error>, Option<End>) {
+    let mut count = 0_u32;
+    let outcome = loop {
+        match ws.recv().await {
+            Ok(Some(message)) => {
+                count += 1;
+                if way == 3 && count.is_multiple_of(3) {
+                    pause().await;
+                }
+                let sent = match way {
+                    0 | 3 => ws.send(message).await,
+                    1 => ws.feed(message).await,
+                    _ if count.is_multiple_of(2) => ws.send_prepared(&message.into()).await,
+                    _ => ws.send(message).await,
+                };
+                // How it ended says the next `recv`.
+                if sent.is_err() && ws.end().is_none() {
+                    break sent;
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    let end = ws.end();
+    (outcome, end)
+}
+
+/// Waits for one poll.
+async fn pause() {
+    let mut is_over = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What answers it.
+fn reply(said: &Said) -> Option<Frame> {
+    Some(match said {
+        Said::Message { is_text, bytes } => Frame::new(FIN | if *is_text { TEXT } else { BINARY }, bytes.clone()),
+        Said::Ping(payload) => Frame::new(FIN | PONG, payload.clone()),
+        Said::Pong(_) => return None,
+        Said::Close(None) => Frame::new(FIN | CLOSE, []),
+        Said::Close(Some((code, reason))) => Frame::new(FIN | CLOSE, close_payload(*code, reason)),
+    })
+}
+
+/// The frames, inflated, and how many bytes are behind them.
+fn read_all(output: &[u8], mut inflater: Option<Inflater>) -> (Vec<Frame>, usize) {
+    let (mut frames, mut at) = (Vec::new(), 0);
+    while let Some((frame, _, len)) = frames::read(Role::Server, &output[at..]) {
+        at += len;
+        frames.push(match &mut inflater {
+            Some(inflater) if frame.rsv1() => {
+                Frame::new(frame.first & !frames::RSV1, inflater.inflate(&frame.payload, frame.fin()))
+            }
+            _ => frame,
+        });
+    }
+    (frames, output.len() - at)
+}

@@ -1,0 +1,167 @@
+//! What was told to be sent, against what went out.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use sockeye::{
+    Message, Role,
+    proto::connection::{DeflateSettings, End, Initiator},
+};
+
+use super::first_opcode;
+use crate::{
+    frames::{self, CLOSE, CONTINUATION, PING, PONG, close_payload},
+    output::Inflater,
+    reference::close_code,
+    script,
+};
+
+/// What was told.
+pub(super) struct Sent {
+    role: Role,
+    messages: Vec<Told>,
+    inflater: RefCell<Option<Inflater>>,
+    /// The payload of the first Close that was asked for.
+    close: Option<Vec<u8>>,
+}
+
+/// A message that was told to be sent.
+struct Told {
+    number: u32,
+    opcode: u8,
+    bytes: Bytes,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    /// The call was cancelled: it goes out whole or not at all.
+    Open,
+    Certain,
+    Refused,
+    /// Sent in parts without an end.
+    GivenUp,
+}
+
+impl Sent {
+    pub(super) fn new(role: Role, deflate: Option<&DeflateSettings>) -> Self {
+        let inflater = RefCell::new(deflate.map(|deflate| Inflater::of_peer(role, deflate)));
+        Self { role, messages: Vec::new(), inflater, close: None }
+    }
+
+    pub(super) fn begin(&mut self, number: u32, message: &Message) {
+        let (opcode, bytes) = (first_opcode(message.kind()), message.clone().into_bytes());
+        self.messages.push(Told { number, opcode, bytes, fate: Fate::Open });
+    }
+
+    pub(super) fn is_certain(&mut self) {
+        self.settle(Fate::Certain);
+    }
+
+    pub(super) fn is_refused(&mut self) {
+        self.settle(Fate::Refused);
+    }
+
+    pub(super) fn is_given_up(&mut self) {
+        self.settle(Fate::GivenUp);
+    }
+
+    fn settle(&mut self, fate: Fate) {
+        if let Some(told) = self.messages.last_mut() {
+            told.fate = fate;
+        }
+    }
+
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        self.close.get_or_insert_with(|| close_payload(code, reason));
+    }
+
+    /// Checks what went out; it is `whole` if nothing of it was lost with the transport.
+    pub(super) fn check(&self, output: &[u8], whole: bool, keepalive: bool, end: &End, pings: &[&[u8]]) {
+        let (mut at, mut told, mut answered, mut answers) = (0, 0, 0, 0);
+        let mut open: Option<(u8, bool, Vec<u8>)> = None;
+        let mut close = None;
+        while let Some((frame, _, len)) = frames::read(self.role, &output[at..]) {
+            at += len;
+            assert_eq!(close, None, "{frame:?} behind a Close");
+            match frame.opcode() {
+                CLOSE => close = Some(frame.payload),
+                PONG => {
+                    let next = pings[answered..].iter().position(|ping| **ping == frame.payload);
+                    answered += next.unwrap_or_else(|| panic!("{frame:?} answers none of {pings:?}")) + 1;
+                    answers += 1;
+                }
+                PING => {
+                    let is_count = frame.payload.len() == 4 && frame.payload[0] == 0;
+                    assert!(script::number(&frame.payload).is_some() || keepalive && is_count, "{frame:?}");
+                }
+                opcode => {
+                    assert_eq!(opcode == CONTINUATION, open.is_some(), "{frame:?} in front of the last one's end");
+                    let (_, compressed, bytes) = open.get_or_insert_with(|| (opcode, frame.rsv1(), Vec::new()));
+                    match self.inflater.borrow_mut().as_mut() {
+                        Some(inflater) if *compressed => bytes.extend(inflater.inflate(&frame.payload, frame.fin())),
+                        _ => bytes.extend_from_slice(&frame.payload),
+                    }
+                    if frame.fin()
+                        && let Some((opcode, _, bytes)) = open.take()
+                    {
+                        told = self.came(told, opcode, &bytes, whole);
+                    }
+                }
+            }
+        }
+        if whole {
+            assert_eq!(
+                at,
+                output.len(),
+                "the output ends inside a frame: {end:?} {:x?}",
+                &output[at..output.len().min(at + 40)]
+            );
+            self.passed_over(&self.messages[told..]);
+            assert!(open.is_none() || *end == End::Abandoned || close.is_some(), "a message without an end");
+            let bytes: usize = pings.iter().map(|ping| ping.len() + 6).sum();
+            // Behind our own Close none is answered.
+            if self.close.is_none() && *end != End::Abandoned && bytes < 4096 {
+                assert_eq!(answers, pings.len(), "Pings without a Pong");
+            }
+            self.check_close(close, end);
+        }
+    }
+
+    /// Takes note of a message that came out; says where the next one is looked for.
+    fn came(&self, told: usize, opcode: u8, bytes: &[u8], whole: bool) -> usize {
+        let number = script::number(bytes);
+        let found = self.messages[told..].iter().position(|told| Some(told.number) == number);
+        let Some(passed) = found else { panic!("message {number:?} that nobody sent, or twice, or late") };
+        let message = &self.messages[told + passed];
+        assert_eq!(opcode, message.opcode);
+        assert!(*bytes == message.bytes, "{bytes:x?}, not {:x?}", message.bytes);
+        assert!(matches!(message.fate, Fate::Open | Fate::Certain), "{:?}", message.fate);
+        if whole {
+            self.passed_over(&self.messages[told..told + passed]);
+        }
+        told + passed + 1
+    }
+
+    fn passed_over(&self, messages: &[Told]) {
+        for message in messages {
+            assert_ne!(message.fate, Fate::Certain, "message {} was sent and never came", message.number);
+        }
+    }
+
+    fn check_close(&self, close: Option<Vec<u8>>, end: &End) {
+        let close = close.expect("an end without a Close");
+        let is_ours = self.close.as_ref() == Some(&close);
+        match end {
+            End::Closed { by: Initiator::Us, .. } => assert!(is_ours, "{close:x?}, not {:x?}", self.close),
+            End::Closed { theirs, .. } => {
+                let echo =
+                    theirs.as_ref().map_or_else(Vec::new, |frame| close_payload(frame.code.get(), &frame.reason));
+                assert_eq!(close, echo, "not what the peer's says");
+            }
+            End::Failed(fault) => assert!(is_ours || close[..2] == close_code(*fault).to_be_bytes(), "{close:x?}"),
+            End::Abandoned => assert_eq!(close[..2], 1011_u16.to_be_bytes()),
+            other => unreachable!("{other:?} is no whole end"),
+        }
+    }
+}
