@@ -46,7 +46,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// An endpoint that pings after 30 s of silence and waits 20 s for an answer.
 fn keepalive(role: Role) -> Scenario {
     let keepalive = Keepalive { interval: 30 * SECOND, timeout: 20 * SECOND };
-    Scenario::new(role, Config::new(role).keepalive(Some(keepalive)), None)
+    Scenario::new(role, Config::new(role).limits(Limits::trusted()).keepalive(Some(keepalive)), None)
 }
 
 /// Waits for the keepalive Ping; gives its payload.
