@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     let Some(url) = url else { return fail(2, USAGE) };
     match run(&url, echo, deflate, &headers).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error.to_string()),
+        Err(error) => fail(1, &printable(&error.to_string())),
     }
 }
 
@@ -80,10 +80,15 @@ async fn talk(ws: &mut WebSocket) -> Result<(), Error> {
     ws.close(CloseCode::NORMAL, "").await
 }
 
-/// Prints a message on a line of its own; control characters of a stranger have no business in a terminal.
+/// Control characters of a stranger have no business in a terminal.
+fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+}
+
+/// Prints a message on a line of its own.
 fn print(message: &Message) {
     match message {
-        Message::Text(text) => println!("{}", text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")),
+        Message::Text(text) => println!("{}", printable(text)),
         Message::Binary(bytes) => println!("binary, {} bytes", bytes.len()),
     }
 }
