@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    common::{close_payload, frame, frames, heap, other},
+    common::{Scenario, close_payload, frame, frames, heap, other},
     io::{
         BINARY, CLOSE, TEXT, Wire, endpoint, pattern, poll_now,
         tcp::{Running, bind, serve},
@@ -212,8 +212,9 @@ async fn leave(mut ws: WebSocket, leaves: Leaves) -> Result<(), Error> {
         Leaves::ByReturning | Leaves::InsideAMessageOfThePeer => {}
         Leaves::ByClosing => ws.close(CloseCode::NORMAL, "").await?,
         Leaves::ByClosingTwice => {
-            ws.close(CloseCode::NORMAL, "").await?;
+            assert!(poll_now(pin!(ws.close(CloseCode::NORMAL, ""))).is_pending());
             ws.close(CloseCode::GOING_AWAY, "again").await?;
+            ws.close(CloseCode::GOING_AWAY, "and again").await?;
             assert!(matches!(ws.send("too late").await, Err(Error::Closed)));
             assert!(matches!(ws.feed("too late").await, Err(Error::Closed)));
             assert!(matches!(ws.ping("too late").await, Err(Error::Closed)));
@@ -307,6 +308,34 @@ fn close_behind_a_full_queue_goes_last() {
     }
 }
 
+/// T34: so does the one that tells of a fault, however long the peer takes to read.
+#[test]
+fn close_that_tells_of_a_fault_goes_behind_all_that_was_queued() {
+    for role in [Role::Client, Role::Server] {
+        let wire = Wire::new();
+        wire.set_room(1000);
+        let mut ws = endpoint(wire.clone(), role);
+        let fault = ProtocolError::ReservedOpcode { bits: 3 };
+        run(async {
+            assert!(poll_now(pin!(ws.send(pattern(50_000)))).is_pending());
+            wire.push(&frame(other(role), 0x83, b""));
+            for room in [0, 1, 5000, 0] {
+                wire.set_room(room);
+                assert!(poll_now(pin!(ws.recv())).is_pending());
+                assert!(!wire.state().is_shut_down);
+            }
+            wire.set_room(usize::MAX);
+            wire.end();
+            let told = ws.recv().await;
+            assert!(matches!(told, Err(Error::Protocol(told)) if told == fault), "{told:?}");
+        });
+        let sent = frames(role, &wire.take_output());
+        assert!(sent[0] == (BINARY, pattern(50_000)));
+        assert_eq!(sent[1..], [(CLOSE, close_payload(1002, &fault.to_string()))]);
+        assert!(wire.state().is_shut_down);
+    }
+}
+
 // ── T35: what is left of connections that are gone ──
 
 /// A message that shows whether anybody holds it.
@@ -344,6 +373,19 @@ fn lets_go_of_messages_that_were_written(role: Role) {
         let (bytes, message) = watched(len);
         assert!(poll_now(pin!(ws.send(message))).is_pending());
         drop(ws);
+        assert_eq!(Arc::strong_count(&bytes), 1, "{len} bytes of a connection that was dropped");
+    }
+    // The core, which shares a large payload with whoever writes it.
+    for len in [10, 16_384, 100_000, 3 << 20] {
+        let mut us = Scenario::open(role);
+        let (bytes, message) = watched(len);
+        us.connection.send(&message).unwrap();
+        drop(message);
+        assert!(us.sent() == [(BINARY, bytes.to_vec())]);
+        assert_eq!(Arc::strong_count(&bytes), 1, "{len} bytes that were written");
+        let (bytes, message) = watched(len);
+        us.connection.send(&message).unwrap();
+        drop((us, message));
         assert_eq!(Arc::strong_count(&bytes), 1, "{len} bytes of a connection that was dropped");
     }
     // What came is nobody's but the caller's.

@@ -103,7 +103,9 @@ fn answers_the_newest_of_a_ping_flood_over_tcp(role: Role) {
         let reading = tokio::spawn(async move { read_all(&mut ws).await });
         let flood: Vec<u8> = (0..COUNT).flat_map(|n| frame(other(role), PING, &numbered(n))).collect();
         let mut rest = &flood[..];
-        while let Ok(written) = peer.io.try_write(rest) {
+        while !rest.is_empty()
+            && let Ok(written) = peer.io.try_write(rest)
+        {
             rest = &rest[written..];
             tokio::task::yield_now().await;
         }

@@ -54,7 +54,10 @@ fn is_told_1009_over_tcp_while_its_bomb_is_coming(role: Role) {
         .collect();
     let fault = ProtocolError::MessageTooBig { limit };
     for bytes in [frame(other(role), 0xc2, &bomb), frame(other(role), 0xc1, &bomb), fragments] {
-        assert_fails(role, Config::new(role).max_message(limit), true, &bytes, fault);
+        let config = Config::new(role).max_message(limit);
+        let ((), peak) = heap::peak(|| assert_fails(role, config, true, &bytes, fault));
+        // Beside the message: inboxes, and zlib's states of this connection and of the one beside it.
+        assert!(peak < limit + (3 << 19), "{peak} bytes for a limit of {limit}");
     }
     // What the window holds from the message before makes the next one large.
     let mut peer = zlib::Peer::new(15, true);

@@ -64,6 +64,8 @@ pub(crate) async fn say_over(mut tcp: TcpStream, bytes: &[u8]) -> Vec<u8> {
     let (written, ended) = tokio::join!(write.write_all(bytes), read.read_to_end(&mut answer));
     written.expect("what is sent is taken, whatever it is");
     ended.expect("the stream ends, and is not reset");
+    // A reset behind the end would show in the next write only; it would have discarded what was not read yet.
+    assert!(matches!(tcp.take_error(), Ok(None)), "the stream was reset behind its end");
     answer
 }
 
