@@ -14,6 +14,9 @@ use crate::{
     stream::interrupts::uninterrupted,
 };
 
+/// How often a peer that does not end is read before other tasks have their turn.
+const READS_A_POLL: usize = 64;
+
 /// How far the way down is gone, once the connection has ended on the protocol's side.
 pub(super) enum Ending {
     NotYet,
@@ -116,13 +119,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(io) = &mut self.io else { return Poll::Ready(()) };
         let mut scrap = [MaybeUninit::uninit(); 4096];
-        loop {
+        for _ in 0..READS_A_POLL {
             let mut buf = ReadBuf::uninit(&mut scrap);
             match ready!(uninterrupted(|| Pin::new(&mut *io).poll_read(cx, &mut buf))) {
                 Ok(()) if !buf.filled().is_empty() => {}
                 Ok(()) | Err(_) => return Poll::Ready(()),
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Lets go of the transport, and of everything that only a living connection needs.
