@@ -73,7 +73,7 @@ fn queues_everything_where_senders_wait(role: Role) {
 fn drops_what_comes_and_sends_what_waits(role: Role) {
     let mut us = slow(role, SlowReader::DropNewest, 256 * 1024);
     send(&mut us, 0..1000);
-    assert!((250 * 1024..=256 * 1024).contains(&us.connection.queued()), "{}", us.connection.queued());
+    assert!((250 * 1024..258 * 1024).contains(&us.connection.queued()), "{}", us.connection.queued());
     let sent = numbers(&us.sent());
     assert_eq!(sent, (0..sent.len() as u32).collect::<Vec<_>>());
     assert_eq!(us.connection.dropped(), 1000 - sent.len() as u64);
@@ -85,7 +85,7 @@ fn drops_what_comes_and_sends_what_waits(role: Role) {
 fn drops_what_has_waited_longest_and_sends_what_came_last(role: Role) {
     let mut us = slow(role, SlowReader::DropOldest, 256 * 1024);
     send(&mut us, 0..1000);
-    assert!((250 * 1024..=256 * 1024).contains(&us.connection.queued()), "{}", us.connection.queued());
+    assert!((250 * 1024..258 * 1024).contains(&us.connection.queued()), "{}", us.connection.queued());
     let sent = numbers(&us.sent());
     let encoded = window(role);
     assert_eq!(us.connection.dropped(), 1000 - sent.len() as u64);
@@ -227,21 +227,22 @@ fn counts_what_empty_messages_cost(role: Role) {
     for _ in 0..100_000 {
         us.connection.send(&"".into()).unwrap();
     }
-    assert!(us.connection.queued() <= 128 * 1024);
+    assert!(us.connection.queued() < 128 * 1024 + 64);
     let empty = frame(role, 0x81, b"").len();
     let encoded = WINDOW.div_ceil(empty);
-    assert_eq!(us.sent().len(), encoded + (128 * 1024 - encoded * empty) / 64);
+    assert_eq!(us.sent().len(), encoded + (128 * 1024 - encoded * empty).div_ceil(64));
 }
 
 fn sends_a_large_message_if_nothing_waits(role: Role) {
     let mut us = slow(role, SlowReader::DropOldest, 1000);
     us.connection.send(&vec![1; 100_000].into()).unwrap();
     assert_eq!(us.connection.dropped(), 0);
-    us.connection.send(&vec![2; 10].into()).unwrap(); // finds no room
+    // The newest is kept, whatever is in front of it.
+    us.connection.send(&vec![2; 10].into()).unwrap();
+    assert_eq!(us.connection.dropped(), 0);
+    us.connection.send(&vec![3; 50_000].into()).unwrap();
     assert_eq!(us.connection.dropped(), 1);
-    assert_eq!(us.sent(), [(0x82, vec![1; 100_000])]);
-    us.connection.send(&vec![3; 10].into()).unwrap();
-    assert_eq!(us.sent(), [(0x82, vec![3; 10])]);
+    assert_eq!(us.sent(), [(0x82, vec![1; 100_000]), (0x82, vec![3; 50_000])]);
 }
 
 fn drops_prepared_messages_like_others(role: Role) {

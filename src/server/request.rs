@@ -65,9 +65,9 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
         let read = match timeout_at(deadline, read_some(&mut io, &mut buffer)).await {
             Ok(read) => read?,
             Err(_) => {
-                if let Ok(response) = Response::new(408) {
-                    respond(&mut io, &response, after(options.config.limits.close_timeout)).await?;
-                }
+                let limits = &options.config.limits;
+                let reason = format!("the request did not come within {:?}", limits.handshake_timeout);
+                respond(&mut io, &Response::plain(408, &reason), after(limits.close_timeout)).await?;
                 return Err(Timeout::Handshake.into());
             }
         };

@@ -56,7 +56,8 @@ pub(super) struct Place {
 
 impl Tracker {
     pub(super) fn new(budget: &Budget) -> Arc<Self> {
-        let max = budget.max_connections.max(1);
+        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
+        let max = budget.max_connections.clamp(1, most);
         let places = Arc::new(Semaphore::new(max as usize));
         Arc::new(Self {
             places,

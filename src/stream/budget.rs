@@ -58,10 +58,8 @@ impl Share {
         let Pot { limit, held } = &*self.budget.0;
         if bytes > self.held {
             let more = bytes - self.held;
-            // A sum of what is allocated does not overflow.
-            let before = held.fetch_add(more, Ordering::Relaxed);
-            if before + more > *limit {
-                held.fetch_sub(more, Ordering::Relaxed);
+            let take = |held: usize| held.checked_add(more).filter(|held| held <= limit);
+            if held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
                 return Err(ProtocolError::BudgetSpent { limit: *limit });
             }
         } else if bytes < self.held {

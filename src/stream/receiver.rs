@@ -367,6 +367,7 @@ impl<S> Drop for Receiver<S> {
             let mut core = self.shared.lock();
             if core.io.is_some() {
                 core.parked = Some(state);
+                core.is_left = true;
                 // Whoever serves the connection has to see to it.
                 self.shared.unsettle(&mut core);
             }

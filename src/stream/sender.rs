@@ -1,6 +1,6 @@
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, MutexGuard},
     task::{Context, Poll, ready},
 };
@@ -8,7 +8,10 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::coop,
+};
 
 use super::{
     MessageWriter, Send, cork,
@@ -157,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
                 core.send.ping(&payload)?;
                 queued = true;
             }
-            self.poll_written(cx, core)
+            self.poll_kept(cx, core)
         })
         .await
     }
@@ -269,7 +272,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 
     /// Whether the receiver was dropped before the connection had ended.
     pub(super) fn is_left_open(&self) -> bool {
-        self.shared.lock().parked.is_some()
+        let core = self.shared.lock();
+        core.is_left && !core.is_over()
     }
 
     pub(crate) fn start_close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
@@ -306,10 +310,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             return Poll::Ready(Ok(()));
         }
         let is_patient = core.send.is_patient();
-        match self.poll_flush_of(cx, core) {
-            Poll::Pending if !is_patient => Poll::Ready(Ok(())),
+        let written = self.poll_flush_of(cx, core);
+        if written.is_pending() && !is_patient { self.poll_left(cx) } else { written }
+    }
+
+    /// As [`poll_written`](Self::poll_written), for what no policy drops: so it waits for a peer that does not read.
+    pub(super) fn poll_kept(&self, cx: &mut Context<'_>, core: Locked<'_, S>) -> Poll<Result<(), Error>> {
+        match self.poll_written(cx, core) {
+            Poll::Ready(Ok(())) => {
+                let core = self.shared.lock();
+                if core.send.room() > 0 { Poll::Ready(Ok(())) } else { self.poll_flush_of(cx, core) }
+            }
             written => written,
         }
+    }
+
+    /// Leaves what the transport does not take to whoever receives, but lets other tasks run now and then.
+    #[cold]
+    fn poll_left(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(pin!(coop::consume_budget()).poll(&mut Context::from_waker(cx.waker())));
+        self.shared.lock().wake_reader();
+        Poll::Ready(Ok(()))
     }
 
     pub(super) fn poll_flush_all(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -337,23 +358,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         cx: &mut Context<'_>,
         mut core: Locked<'a, S>,
     ) -> Poll<Result<Locked<'a, S>, Error>> {
-        if core.is_about_to_close() {
-            return Poll::Ready(Err(Error::Closed));
-        }
-        if (core.send.message_is_open() || core.cork_is_elsewhere()) && core.send.is_open() {
-            core.wait(cx);
-            return Poll::Pending;
-        }
-        if core.send.room() == 0 && core.send.is_patient() {
+        let mut is_flushed = false;
+        loop {
+            if core.is_about_to_close() {
+                return Poll::Ready(Err(Error::Closed));
+            }
+            if (core.send.message_is_open() || core.cork_is_elsewhere()) && core.send.is_open() {
+                core.wait(cx);
+                return Poll::Pending;
+            }
+            if is_flushed || core.send.room() > 0 || !core.send.is_patient() {
+                return Poll::Ready(Ok(core));
+            }
             ready!(self.poll_flush_of(cx, core))?;
+            // Another sender may have had its turn meanwhile.
             core = self.shared.lock();
+            is_flushed = true;
         }
-        Poll::Ready(Ok(core))
     }
 
     /// Answers Pings and Closes in place of a receiver that was dropped.
-    pub(super) fn drive_parked(&self, cx: &mut Context<'_>) {
-        let Some(mut state) = self.shared.lock().parked.take() else { return };
+    pub(super) fn drive_parked(&self, cx: &Context<'_>) {
+        let (mut state, waker) = {
+            let mut core = self.shared.lock();
+            let Some(state) = core.parked.take() else { return };
+            // Its deadlines are everybody's: the task that polls it now may be gone by then.
+            (state, core.wait(cx))
+        };
+        let cx = &mut Context::from_waker(&waker);
         while let Poll::Ready(Ok(Some(_control))) = state.poll_event(cx, &self.shared, Delivery::Discard) {}
         let mut core = self.shared.lock();
         if !core.is_over() {

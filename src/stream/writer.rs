@@ -56,7 +56,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, S> {
                 core.wake_all();
             }
         }
-        poll_fn(|cx| self.sender.poll_written(cx, self.sender.shared.lock())).await
+        poll_fn(|cx| self.sender.poll_kept(cx, self.sender.shared.lock())).await
     }
 }
 

@@ -137,7 +137,7 @@ impl Assembly {
             }
             Delivery::Whole | Delivery::Chunks => None,
         };
-        if event.is_none() && self.bytes.capacity() > self.limits.retained {
+        if delivery == Delivery::Whole && event.is_none() && self.bytes.capacity() > self.limits.retained {
             return Err(ProtocolError::RetainedTooMuch { limit: self.limits.retained });
         }
         Ok(Assembled { taken, event, complete: fin })
@@ -211,6 +211,9 @@ impl Assembly {
             return None;
         }
         if self.bytes.capacity() == self.bytes.len() {
+            if arrived.saturating_add(room) > self.limits.retained {
+                return None;
+            }
             copied(self.bytes.len());
             self.bytes.reserve_exact(room);
         }

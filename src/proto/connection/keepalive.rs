@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 use super::config::{Keepalive, later};
 
+/// How much later than it is due somebody looks who has been listening.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Whether the peer is still there, asked only when nothing else shows it, and how long it takes to answer.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -70,16 +73,22 @@ impl Pulse {
         }
     }
 
-    /// How long a peer may be silent until it is lost.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.keepalive.map(|keepalive| keepalive.interval.saturating_add(keepalive.timeout))
+    /// What a peer that reads nothing has let pass, if that has been so for `blocked`.
+    pub(super) fn exhausted(&self, blocked: Duration) -> Option<Due> {
+        let lost = |keepalive: Keepalive| keepalive.interval.saturating_add(keepalive.timeout);
+        match (self.keepalive.map(lost), self.idle) {
+            (Some(patience), _) if patience <= blocked => Some(Due::Lost(patience)),
+            (None, Some(idle)) if idle <= blocked => Some(Due::Idle(idle)),
+            _ => None,
+        }
     }
 
     pub(super) fn due(&mut self, now: Instant) -> Due {
         if now < self.deadline() {
             return Due::Nothing;
         }
-        if self.fresh {
+        // Where nobody has looked for a while, nobody has listened: then it begins anew.
+        if self.fresh || now > later(self.deadline(), LATE) {
             self.heard(now);
             return Due::Nothing;
         }

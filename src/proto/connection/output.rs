@@ -24,7 +24,7 @@ pub(crate) struct Output {
     start: usize,
     /// Where each shared chunk belongs: in front of `buffer[at..]`.
     shared: VecDeque<Shared>,
-    shared_len: usize,
+    shared_len: u64,
     /// How many bytes have been written in all.
     written: u64,
     /// Whether writes cannot be vectored, so that sharing would cost more writes.
@@ -91,7 +91,9 @@ impl Output {
     /// How many bytes wait.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.buffer.len() - self.start + self.shared_len
+        let copied = self.buffer.len() - self.start;
+        // Shares in one payload count each for itself, and may come to more than there is memory.
+        copied.saturating_add(usize::try_from(self.shared_len).unwrap_or(usize::MAX))
     }
 
     #[inline]
@@ -128,7 +130,7 @@ impl Output {
     }
 
     fn share(&mut self, bytes: Bytes, mask: Option<Mask>) {
-        self.shared_len += bytes.len();
+        self.shared_len += bytes.len() as u64;
         self.shared.push_back(Shared { at: self.buffer.len(), bytes, mask });
     }
 
@@ -171,7 +173,7 @@ impl Output {
                 break;
             };
             let shared = front.advance(len);
-            self.shared_len -= shared;
+            self.shared_len -= shared as u64;
             len -= shared;
             front.stage();
             if front.front().0.is_empty() {

@@ -110,6 +110,9 @@ pub enum ProtocolError {
         /// What all connections together may hold, in bytes.
         limit: usize,
     },
+    /// A compressed message of little but blocks with BFINAL set, which are legal (RFC 7692 §7.2.3.4), and dear.
+    #[error("compressed message with too many final blocks")]
+    TooManyFinalBlocks,
     /// RFC 7692 §7.2.2: the payload is not a DEFLATE stream within the agreed window.
     #[error("compressed message that does not inflate")]
     InvalidDeflate,
@@ -136,7 +139,7 @@ impl ProtocolError {
             | Self::InflatedTooBig { .. }
             | Self::FrameTooBig { .. }
             | Self::RetainedTooMuch { .. } => CloseCode::MESSAGE_TOO_BIG,
-            Self::TooManyPings { .. } | Self::Idle { .. } => CloseCode::POLICY_VIOLATION,
+            Self::TooManyPings { .. } | Self::Idle { .. } | Self::TooManyFinalBlocks => CloseCode::POLICY_VIOLATION,
             Self::BudgetSpent { .. } => CloseCode::TRY_AGAIN_LATER,
         }
     }

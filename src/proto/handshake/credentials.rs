@@ -42,8 +42,11 @@ impl Request {
     /// ([`Origin`](super::Origin)).
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let lines = self.headers().get_all("Cookie").filter_map(|line| std::str::from_utf8(line).ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let value = pairs.into_iter().find(|(found, _)| *found == name).map(|(_, value)| value)?;
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+        // No other white space: taken off in front of "__Host-", it would let any page set a cookie that looks like one.
+        const BLANKS: [char; 2] = [' ', '\t'];
+        let mut found = pairs.filter(|(found, _)| found.trim_matches(BLANKS) == name);
+        let value = found.next().map(|(_, value)| value.trim_matches(BLANKS))?;
         Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
     }
 

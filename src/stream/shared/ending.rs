@@ -36,9 +36,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     #[cold]
     pub(super) fn poll_stalled(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         self.send.stalled(now());
-        if let Err(fault) = self.hold(self.received) {
+        if self.send.end().is_none()
+            && let Err(fault) = self.hold(self.received)
+        {
+            // What is queued is most of it, and a peer that takes nothing will not see a Close.
             self.send.fail(fault);
-            self.wake_reader();
+            self.finish();
+            return Poll::Ready(Err(self.reason()));
         }
         // Whoever polled is among those that it wakes.
         let waker = self.waker();

@@ -65,6 +65,8 @@ pub(super) struct Core<S> {
     reader: Option<Waker>,
     /// What the dropped receiver left, for a sender that still has to see to Pongs and the close.
     pub(super) parked: Option<Box<ReceiverState>>,
+    /// Whether the receiver was dropped before the end, be its state parked or with a sender that sees to it.
+    pub(super) is_left: bool,
     /// Why the transport failed, until it is told.
     failure: Option<io::Error>,
     /// Made while the transport takes nothing.
@@ -195,7 +197,7 @@ impl<S> Core<S> {
         self.wake_writers();
     }
 
-    fn wake_reader(&mut self) {
+    pub(super) fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -227,6 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             wakers: None,
             reader: None,
             parked: None,
+            is_left: false,
             failure: None,
             stall: Timer::default(),
             share: None,
@@ -338,6 +341,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         };
         self.stall.stop();
         self.send.moved_on();
+        // It is less than before.
+        let _ = self.hold(self.received);
         self.wake_writers();
         match written {
             Ok(()) => {

@@ -117,16 +117,18 @@ impl SendHalf {
         self.handle_close_timeout(now);
     }
 
-    /// A peer that is busy reading what is queued need not say anything, nor would it see a Ping in time; but it is lost if
-    /// it reads nothing for as long as one that is asked may be silent.
+    /// A peer that is busy reading what is queued need not say anything, nor would it see a Ping in time. If it reads
+    /// nothing for as long as it may be silent, and no limit for that is about to end it, it is gone.
     fn excuse_silence(&mut self, now: Instant) {
+        let ends_anyway = self.write_deadline().is_some();
         let (Some(since), Some(pulse)) = (self.blocked_since(), &mut self.pulse) else { return };
         if pulse.deadline() > now || !matches!(self.state, State::Open) {
             return;
         }
-        match pulse.patience() {
-            Some(patience) if later(since, patience) <= now => self.give_up(patience),
-            Some(_) | None => pulse.heard(now),
+        match pulse.exhausted(now.saturating_duration_since(since)) {
+            Some(Due::Lost(timeout)) if !ends_anyway => self.give_up(timeout),
+            Some(Due::Idle(limit)) if !ends_anyway => self.fail(ProtocolError::Idle { limit }),
+            _ => pulse.heard(now),
         }
     }
 

@@ -91,21 +91,21 @@ impl Backlog {
     /// taken none since `blocked`. Gives the Close that the policy asks for.
     pub(super) fn push(&mut self, item: Item, encoded: usize, blocked: Option<Instant>) -> Option<CloseFrame> {
         let cost = item.cost();
-        let is_over = encoded.saturating_add(self.bytes).saturating_add(cost) > self.max_bytes;
+        let is_over = encoded.saturating_add(self.bytes) >= self.max_bytes;
         match self.policy {
             SlowReader::DropNewest if is_over || self.is_old(blocked) => self.dropped += 1,
             SlowReader::Close(_) if is_over => {
                 return self.close(format_args!("more than {} bytes wait to be read", self.max_bytes));
             }
             SlowReader::Wait | SlowReader::DropNewest | SlowReader::DropOldest | SlowReader::Close(_) => {
-                self.bytes += cost;
-                self.waiting.push_back(Waiting { item, since: self.now });
                 while self.policy == SlowReader::DropOldest
-                    && encoded.saturating_add(self.bytes) > self.max_bytes
+                    && encoded.saturating_add(self.bytes).saturating_add(cost) > self.max_bytes
                     && self.pop().is_some()
                 {
                     self.dropped += 1;
                 }
+                self.bytes = self.bytes.saturating_add(cost);
+                self.waiting.push_back(Waiting { item, since: self.now });
             }
         }
         None
@@ -114,17 +114,17 @@ impl Backlog {
     /// Takes out the message that has waited longest.
     pub(super) fn pop(&mut self) -> Option<Item> {
         let Waiting { item, .. } = self.waiting.pop_front()?;
-        self.bytes -= item.cost();
+        self.bytes = if self.waiting.is_empty() { 0 } else { self.bytes.saturating_sub(item.cost()) };
         if self.waiting.is_empty() {
             self.waiting.shrink_to(16);
         }
         Some(item)
     }
 
-    /// Drops everything; says whether there was anything.
-    pub(super) fn clear(&mut self) -> bool {
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
         self.bytes = 0;
-        !std::mem::take(&mut self.waiting).is_empty()
+        self.dropped += std::mem::take(&mut self.waiting).len() as u64;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.

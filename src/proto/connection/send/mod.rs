@@ -306,6 +306,7 @@ impl SendHalf {
             Effect::SendClose(close) => {
                 // Pongs that are still owed come too late: no frame follows a Close.
                 self.owed_pong = None;
+                self.drop_backlog();
                 let mut payload = Vec::new();
                 if let Some(close) = close {
                     close.encode(&mut payload);
@@ -315,8 +316,14 @@ impl SendHalf {
             Effect::DropOutput => {
                 (self.pong_bytes, self.owed_pong) = (0, None);
                 self.lost |= self.output.clear();
-                self.lost |= self.backlog.as_mut().is_some_and(|backlog| backlog.clear());
+                self.drop_backlog();
             }
+        }
+    }
+
+    fn drop_backlog(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.clear();
         }
     }
 

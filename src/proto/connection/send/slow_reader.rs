@@ -73,7 +73,9 @@ impl SendHalf {
     /// Encodes what waits, until so many bytes are encoded.
     #[inline]
     pub(super) fn encode_backlog(&mut self, until: usize) {
+        // No frame follows a Close.
         while self.output.len() < until
+            && self.is_open()
             && let Some(item) = self.backlog.as_mut().and_then(|backlog| backlog.pop())
         {
             match item {
@@ -108,9 +110,8 @@ impl SendHalf {
     }
 
     fn close_slow_reader(&mut self, close: CloseFrame) {
-        let Some(backlog) = &mut self.backlog else { return };
+        let Some(backlog) = &self.backlog else { return };
         let deadline = later(backlog.now(), self.limits.close_timeout);
-        self.lost |= backlog.clear();
         self.step(Input::Close { ours: Some(close), deadline });
     }
 }

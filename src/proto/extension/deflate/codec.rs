@@ -21,6 +21,13 @@ const DEFLATER_BYTES: usize = 131 * 1024;
 /// The least that the inflated message grows by.
 const GROWTH: usize = 256;
 
+/// The most that is inflated at a time.
+const MAX_ROOM: usize = 32 * 1024;
+
+/// How many final blocks a message may have besides one for each so many bytes, compressed and inflated: behind each a
+/// stream is begun anew, which costs as much as inflating a page.
+const FINAL_BLOCKS: u64 = 64;
+
 thread_local! {
     static INFLATERS: Pool<u8, Decompress> = const { Pool::new() };
     static DEFLATERS: Pool<DeflateClass, Deflate> = const { Pool::new() };
@@ -36,12 +43,23 @@ pub(crate) struct Inflater {
     open_block: bool,
     /// How many bytes of the tail this message's end has been given.
     tail_fed: usize,
+    /// How many bytes this message has had so far, compressed and inflated, and how many final blocks.
+    moved: u64,
+    final_blocks: u64,
 }
 
 impl Inflater {
     /// zlib cannot inflate with a window of 2⁸ bytes, but one of 2⁹ reads the same streams.
     pub(crate) fn new(window_bits: u8, context_takeover: bool) -> Self {
-        Self { window_bits: window_bits.max(9), context_takeover, stream: None, open_block: false, tail_fed: 0 }
+        Self {
+            window_bits: window_bits.max(9),
+            context_takeover,
+            stream: None,
+            open_block: false,
+            tail_fed: 0,
+            moved: 0,
+            final_blocks: 0,
+        }
     }
 
     /// How many bytes its state takes at the moment.
@@ -59,23 +77,31 @@ impl Inflater {
         limit: usize,
     ) -> Result<(usize, Inflated), ProtocolError> {
         let len = input.len();
+        // Whatever is given to zlib is cleared before: no more than the input may need, so that small pieces cost little.
+        let mut room = input.len().saturating_mul(4).clamp(GROWTH, MAX_ROOM);
         loop {
             if out.len() >= limit {
                 return Ok((len - input.len(), Inflated::Full));
             }
             grow(out, input.len(), limit);
             let stream = self.stream.get_or_insert_with(|| take_inflater(self.window_bits));
-            let (before, had) = (stream.total_in(), out.len());
-            let status =
-                stream.decompress_vec(input, out, FlushDecompress::None).map_err(|_| ProtocolError::InvalidDeflate)?;
-            let taken = (stream.total_in() - before) as usize;
+            let (before, had) = ((stream.total_in(), stream.total_out()), out.len());
+            let end = out.capacity().min(limit).min(had + room);
+            out.resize(end, 0);
+            let status = stream.decompress(input, &mut out[had..], FlushDecompress::None);
+            let taken = (stream.total_in() - before.0) as usize;
+            let made = (stream.total_out() - before.1) as usize;
+            out.truncate(had + made);
+            let status = status.map_err(|_| ProtocolError::InvalidDeflate)?;
             input = &input[taken..];
             self.open_block |= taken > 0;
+            self.moved += (taken + made) as u64;
             match status {
-                Status::StreamEnd => self.restart(out),
+                Status::StreamEnd => self.restart(out)?,
                 // Output that was not filled up means that nothing is held back in the stream.
-                _ if input.is_empty() && out.len() < out.capacity() => return Ok((len, Inflated::All)),
-                _ if taken == 0 && out.len() == had => return Err(ProtocolError::InvalidDeflate),
+                _ if input.is_empty() && had + made < end => return Ok((len, Inflated::All)),
+                _ if taken == 0 && made == 0 => return Err(ProtocolError::InvalidDeflate),
+                _ if had + made == end => room = room.saturating_mul(2).min(MAX_ROOM),
                 _ => {}
             }
         }
@@ -94,6 +120,7 @@ impl Inflater {
             }
         }
         (self.open_block, self.tail_fed) = (false, 0);
+        (self.moved, self.final_blocks) = (0, 0);
         if !self.context_takeover
             && let Some(stream) = self.stream.take()
         {
@@ -105,7 +132,11 @@ impl Inflater {
     /// Goes on behind a block with BFINAL set, which is legal (RFC 7692 §7.2.3.4): the next one starts a new stream
     /// that may refer back to what this message has had so far, as far as it is at hand. zlib forgets its window with the
     /// stream, so what refers back further fails as invalid: see ARCHITECTURE.md.
-    fn restart(&mut self, out: &[u8]) {
+    fn restart(&mut self, out: &[u8]) -> Result<(), ProtocolError> {
+        self.final_blocks += 1;
+        if self.final_blocks > FINAL_BLOCKS + self.moved / FINAL_BLOCKS {
+            return Err(ProtocolError::TooManyFinalBlocks);
+        }
         let mut stream = take_inflater(self.window_bits);
         let window = 1 << self.window_bits;
         // Whoever starts afresh behind a final block, as zlib does, never looks into it.
@@ -114,6 +145,7 @@ impl Inflater {
             give_inflater(self.window_bits, ended);
         }
         self.open_block = false;
+        Ok(())
     }
 }
 
@@ -174,8 +206,7 @@ impl Deflater {
     /// How many bytes its state takes at the moment.
     pub(crate) fn retained(&self) -> usize {
         let DeflateClass { window_bits, mem_level, .. } = self.class;
-        let bytes = (4 << window_bits) + (7 << (mem_level + 6)) + DEFLATER_BYTES;
-        self.stream.as_ref().map_or(0, |_| bytes)
+        self.stream.as_ref().map_or(0, |_| (4 << window_bits) + (7 << (mem_level + 6)) + DEFLATER_BYTES)
     }
 
     /// The least length in bytes that is worth compressing.
