@@ -4,12 +4,18 @@
 //! Everything but the peer's bytes has a fixed length or its length in front, so that a mutation changes one thing, and
 //! seeds can be written by hand.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use arbitrary::{Arbitrary, Unstructured};
-use sockeye::proto::connection::{DeflateSettings, Delivery};
+use sockeye::{
+    Role,
+    proto::connection::{DeflateSettings, Delivery},
+};
 
-use crate::deflate_settings;
+use crate::{
+    cuts, deflate_settings,
+    frames::{self, Frame},
+};
 
 /// A conversation.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -20,13 +26,23 @@ pub struct Conversation<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Conversation<'a> {
+    /// All that `peer` sends.
+    pub fn bytes(&self, peer: Role) -> Cow<'a, [u8]> {
+        match self.setup.front(peer) {
+            front if front.is_empty() => Cow::Borrowed(self.bytes),
+            front => Cow::Owned([&front, self.bytes].concat()),
+        }
+    }
+}
+
 /// Who the endpoint is.
 #[derive(Arbitrary, Clone, Copy, Debug, Default)]
 pub struct Setup {
     /// Bit 0: permessage-deflate; 1 and 2: no context takeover; 3 and 4: how messages are handed over, or who drives the
     /// connection; 5: keepalive; 6: no vectored writes; 7: messages of any length are taken.
     pub flags: u8,
-    /// The windows, and the largest message.
+    /// The windows, and the largest message, or that one comes.
     pub sizes: u8,
     /// How the transport cuts what the script does not feed.
     pub cut: u8,
@@ -41,6 +57,8 @@ impl Setup {
     pub const KEEPALIVE: u8 = 32;
     pub const CONTIGUOUS: u8 = 64;
     pub const UNLIMITED: u8 = 128;
+    /// In `sizes`: a large message comes first.
+    pub const LARGE: u8 = 3;
 
     pub const fn has(self, flag: u8) -> bool {
         self.flags & flag != 0
@@ -67,12 +85,40 @@ impl Setup {
             return 1 << 26;
         }
         match self.sizes & 7 {
-            0..=3 => 1 << 16,
+            0..=2 => 1 << 16,
+            3 => 1 << 18,
             4 => 1000,
             5 => 125,
             6 => 4,
             _ => 0,
         }
+    }
+
+    /// What `peer` sends in front of its bytes, which are too few for what only large messages meet with.
+    fn front(self, peer: Role) -> Vec<u8> {
+        if self.sizes & 7 != Self::LARGE {
+            return Vec::new();
+        }
+        let len = [33_000, 40_000, 70_000, 150_000][usize::from(self.cut >> 3 & 3)];
+        let mut payload: Vec<u8> = "é€a".bytes().cycle().take(len).collect();
+        if self.cut >= 0xe0 {
+            payload[len * 3 / 4] = 0xff;
+        }
+        let kind = if self.cut & 1 == 0 { frames::TEXT } else { frames::BINARY };
+        let pieces: Vec<&[u8]> = payload.chunks(len / (1 + usize::from(self.cut >> 1 & 3)) + 1).collect();
+        let mut out = Vec::new();
+        for (i, piece) in pieces.iter().enumerate() {
+            let fin = if i + 1 == pieces.len() { frames::FIN } else { 0 };
+            let opcode = if i == 0 { kind } else { frames::CONTINUATION };
+            Frame::new(fin | opcode, *piece).sent_by(peer, &mut out);
+        }
+        out
+    }
+
+    /// How the transport cuts what the script does not feed; not too small where there is much of it.
+    pub fn cut(self) -> usize {
+        let least = if self.sizes & 7 == Self::LARGE { 1500 } else { 1 };
+        cuts::length(self.cut).max(least)
     }
 
     /// The windows: mostly the largest.

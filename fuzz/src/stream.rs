@@ -1,8 +1,18 @@
 //! A connection on the tokio floor: calls that are cancelled behind any poll, over a transport that takes and gives as
 //! it likes. Nothing is lost, doubled or torn, whoever waits is woken, and the connection ends.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
+use crate::{
+    KEEPALIVE, config, cuts, endpoint, other,
+    reference::{Heard, Said, Terms, hear},
+    script::{Conversation, Setup, payload},
+    transport::{Task, Wire},
+};
 use sockeye::{
     CloseCode, Error, Kind, Message, PreparedMessage, Role, WebSocket,
     proto::{
@@ -11,34 +21,16 @@ use sockeye::{
     },
     stream::{Parts, Receiver, Sender},
 };
-use tokio::runtime::{Builder, Runtime};
-
-use crate::{
-    CLOSE_TIMEOUT, KEEPALIVE, config, cuts, endpoint,
-    reference::{Heard, Said, Terms, hear},
-    script::{Conversation, Setup, payload},
-    transport::{Task, Wire},
-};
 
 mod sent;
+mod world;
 
 use sent::Sent;
+use world::drive;
+pub(crate) use world::{World, block_on};
 
-pub(crate) const MAX_SENT: usize = 256 * 1024;
-
-thread_local! {
-    static RUNTIME: Runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without I/O asks for nothing");
-}
-
-/// Runs with a clock that stands still but where [`World`] moves it.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    // Polled by hand, a timer would soon have used up the task's budget and never be ready again.
-    RUNTIME.with(|runtime| runtime.block_on(tokio::task::unconstrained(future)))
-}
+/// More is not sent in one run, so that none takes long; it is more than twice what makes a sender wait.
+const MAX_SENT: usize = 140 * 1024;
 
 /// Holds one.
 ///
@@ -46,111 +38,14 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// When a promise is broken.
 pub fn hold(role: Role, conversation: &Conversation<'_>) {
+    let bytes = conversation.bytes(other(role));
     block_on(async {
-        let mut talk = Talk::begin(role, conversation);
+        let mut talk = Talk::begin(role, conversation.setup, &bytes);
         for (choice, argument) in conversation.script.steps() {
             talk.step(choice, argument).await;
         }
         talk.end().await;
     });
-}
-
-/// What is around the endpoint: the transport, the peer and the clock.
-pub(crate) struct World<'a> {
-    pub(crate) wire: Wire,
-    bytes: &'a [u8],
-    cut: usize,
-    /// How many of the peer's bytes have come.
-    pub(crate) fed: usize,
-    pub(crate) ended: bool,
-    pub(crate) torn: bool,
-    /// How much time has passed.
-    waited: Duration,
-    /// Whether the transport is full, and whether it ever was or is slow.
-    is_full: bool,
-    is_slow: bool,
-    /// Whether so much time passed that an end may have been cut short.
-    is_late: bool,
-    last_waits: u8,
-}
-
-impl<'a> World<'a> {
-    pub(crate) fn new(setup: Setup, bytes: &'a [u8]) -> Self {
-        Self {
-            wire: Wire::new(setup.pace, !setup.has(Setup::CONTIGUOUS)),
-            bytes,
-            cut: cuts::length(setup.cut),
-            fed: 0,
-            ended: false,
-            torn: false,
-            waited: Duration::ZERO,
-            is_full: false,
-            is_slow: setup.pace.iter().any(|pace| pace & 0xc0 != 0),
-            is_late: false,
-            last_waits: 4,
-        }
-    }
-
-    pub(crate) fn push(&mut self, len: usize) -> bool {
-        let piece = &self.bytes[self.fed..][..len.min(self.bytes.len() - self.fed)];
-        if piece.is_empty() || self.ended {
-            return false;
-        }
-        self.wire.push(piece);
-        self.fed += piece.len();
-        true
-    }
-
-    pub(crate) fn set_room(&mut self, room: usize) {
-        self.is_full = room != usize::MAX;
-        self.is_slow |= self.is_full;
-        self.wire.set_room(room);
-    }
-
-    pub(crate) fn end(&mut self) {
-        self.ended = true;
-        self.wire.end();
-    }
-
-    pub(crate) fn tear(&mut self) {
-        self.torn = true;
-        self.wire.tear();
-    }
-
-    pub(crate) async fn wait(&mut self, duration: Duration) {
-        self.waited += duration;
-        self.is_late |= self.is_slow && self.waited >= CLOSE_TIMEOUT;
-        tokio::time::advance(duration).await;
-    }
-
-    /// Whether an endpoint had the chance to write everything.
-    pub(crate) const fn takes_everything(&self) -> bool {
-        !self.torn && !self.is_late
-    }
-
-    /// Does the next thing that somebody may wait for; `false` if there is nothing left to wait for.
-    pub(crate) async fn go_on(&mut self) -> bool {
-        if self.is_full {
-            self.set_room(usize::MAX);
-            return true;
-        }
-        if self.push(self.cut) {
-            return true;
-        }
-        if !self.ended {
-            self.end();
-            return true;
-        }
-        if self.last_waits > 0 {
-            self.last_waits -= 1;
-            // All that can be written is written.
-            let is_late = self.is_late;
-            self.wait(2 * CLOSE_TIMEOUT).await;
-            self.is_late = is_late;
-            return true;
-        }
-        false
-    }
 }
 
 struct Talk<'a> {
@@ -210,14 +105,13 @@ macro_rules! receiving {
 fn cancelled<F: Future>(future: F, polls: u8) -> Option<F::Output> {
     let (task, mut future) = (Task::default(), pin!(future));
     (0..polls).find_map(|_| match task.poll(future.as_mut()) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     })
 }
 
 impl<'a> Talk<'a> {
-    fn begin(role: Role, conversation: &Conversation<'a>) -> Self {
-        let Conversation { setup, bytes, .. } = *conversation;
+    fn begin(role: Role, setup: Setup, bytes: &'a [u8]) -> Self {
         let deflate = setup.deflate();
         let theirs = deflate.as_ref().map(|deflate| match role {
             Role::Server => (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover),
@@ -626,12 +520,12 @@ impl<'a> Talk<'a> {
                     let (reader, writer) = (Task::default(), Task::default());
                     for _ in 0..=argument & 7 {
                         if sent.is_none()
-                            && let std::task::Poll::Ready(output) = writer.poll(send.as_mut())
+                            && let Poll::Ready(output) = writer.poll(send.as_mut())
                         {
                             sent = Some(output);
                         }
                         if received.is_none()
-                            && let std::task::Poll::Ready(output) = reader.poll(recv.as_mut())
+                            && let Poll::Ready(output) = reader.poll(recv.as_mut())
                         {
                             received = Some(output);
                         }
@@ -667,8 +561,9 @@ impl<'a> Talk<'a> {
                     let closed = drive(&mut self.world, ws.close(CloseCode::NORMAL, "")).await;
                     assert!(closed.is_err() || ws.end().is_some_and(|end| end.is_clean()));
                 } else {
+                    let task = Task::default();
                     loop {
-                        let received = drive(&mut self.world, ws.recv()).await;
+                        let received = recv_woken(&task, &mut self.world, &mut ws).await;
                         let goes_on = matches!(received, Ok(Some(_)));
                         let received = received.map(|message| message.map(Event::Message));
                         self.ends = Ends::Whole(ws);
@@ -696,33 +591,39 @@ impl<'a> Talk<'a> {
     async fn end_halves(&mut self, sender: Sender<Wire>, receiver: Option<Receiver<Wire>>) -> End {
         self.closing = true;
         self.sent.close(1000, "");
-        let mut messages = Vec::new();
+        let last = self.next_message(0, 0);
+        if let Some(last) = &last {
+            self.sent.begin(self.number, last);
+        }
+        let (mut messages, mut last_sent, beside) = (Vec::new(), None, sender.clone());
         {
-            let mut send = pin!(sender.close(CloseCode::NORMAL, ""));
-            let mut receive = pin!(async {
-                let mut receiver = receiver?;
-                loop {
-                    match receiver.recv().await {
-                        Ok(Some(message)) => messages.push(message),
-                        Ok(None) => return Some(Ok(())),
-                        Err(error) => return Some(Err(error)),
-                    }
+            let send = async {
+                if let Some(last) = last {
+                    last_sent = Some(beside.send(last).await);
                 }
-            });
-            let (writer, reader) = (Task::default(), Task::default());
-            let (mut sent, mut received) = (false, false);
-            while !sent || !received {
-                sent = sent || writer.is_woken() && writer.poll(send.as_mut()).is_ready();
-                received = received || reader.is_woken() && reader.poll(receive.as_mut()).is_ready();
-                let nobody = (sent || !writer.is_woken()) && (received || !reader.is_woken());
-                if nobody && (!sent || !received) {
-                    assert!(
-                        self.world.go_on().await,
-                        "nobody wakes {}",
-                        if sent { "the receiver" } else { "the sender" }
-                    );
+            };
+            let close = async { drop(sender.close(CloseCode::NORMAL, "").await) };
+            let receive = async {
+                let Some(mut receiver) = receiver else { return };
+                while let Ok(Some(message)) = receiver.recv().await {
+                    messages.push(message);
+                }
+            };
+            let future: [Pin<Box<dyn Future<Output = ()>>>; 3] = [Box::pin(send), Box::pin(close), Box::pin(receive)];
+            let all = ["sends", "closes", "receives"].into_iter().zip(future);
+            let mut tasks: Vec<_> = all.map(|(what, future)| (what, Task::default(), future)).collect();
+            while !tasks.is_empty() {
+                tasks.retain_mut(|(_, task, future)| !task.is_woken() || task.poll(future.as_mut()).is_pending());
+                if !tasks.is_empty() && tasks.iter().all(|(_, task, _)| !task.is_woken()) {
+                    let queued = sender.queued();
+                    assert!(!self.world.takes_now() || queued == 0, "{queued} bytes are not written before all wait");
+                    let asleep: Vec<&str> = tasks.iter().map(|(what, ..)| *what).collect();
+                    assert!(self.world.go_on().await, "nobody wakes what {asleep:?}");
                 }
             }
+        }
+        if let Some(Ok(())) = last_sent {
+            self.sent.is_certain();
         }
         messages.into_iter().for_each(|message| self.hear(&Event::Message(message)));
         assert!(matches!(cancelled(sender.send("late"), 1), Some(Err(_))), "sent behind the end");
@@ -743,14 +644,17 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Polls whenever it is woken, and has the world go on when it is not.
-pub(crate) async fn drive<F: Future>(world: &mut World<'_>, future: F) -> F::Output {
-    let (task, mut future) = (Task::default(), pin!(future));
+/// Receives; what is queued has to be written before it waits. Nobody polls who was not woken.
+async fn recv_woken(task: &Task, world: &mut World<'_>, ws: &mut WebSocket<Wire>) -> Result<Option<Message>, Error> {
+    task.wake();
     loop {
-        match task.run(future.as_mut()) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => assert!(world.go_on().await, "nobody wakes it"),
+        while task.is_woken() {
+            if let Poll::Ready(received) = task.poll(pin!(ws.recv())) {
+                return received;
+            }
         }
+        assert!(!world.takes_now() || ws.queued() == 0, "{} bytes are not written before it waits", ws.queued());
+        assert!(world.go_on().await, "nobody wakes it");
     }
 }
 

@@ -104,6 +104,11 @@ impl Wire {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
+    /// Looks at what was written and not taken.
+    pub fn with_output<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.0.borrow().output)
+    }
+
     /// What was written since the last look.
     pub fn take_output(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.borrow_mut().output)
@@ -123,7 +128,7 @@ impl State {
             return None;
         }
         // One in two takes everything.
-        Some(if pace & 0x40 == 0 { usize::MAX } else { usize::from(pace & 0x3f) + 1 })
+        Some(if pace & 0x40 == 0 { usize::MAX } else { (usize::from(pace & 0x3f) + 1).pow(2) })
     }
 
     fn check(&self) -> io::Result<()> {
@@ -234,6 +239,11 @@ impl Task {
         self.flag.0.load(Relaxed)
     }
 
+    /// Has it polled once more.
+    pub fn wake(&self) {
+        self.waker.wake_by_ref();
+    }
+
     /// Polls a future of this task.
     pub fn poll<F: Future + ?Sized>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
         self.flag.0.store(false, Relaxed);
@@ -242,7 +252,7 @@ impl Task {
 
     /// Polls as long as it is woken.
     pub fn run<F: Future + ?Sized>(&self, mut future: Pin<&mut F>) -> Poll<F::Output> {
-        self.flag.0.store(true, Relaxed);
+        self.wake();
         let mut polls = 0;
         while self.is_woken() {
             if let Poll::Ready(output) = self.poll(future.as_mut()) {

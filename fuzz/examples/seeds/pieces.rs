@@ -93,6 +93,7 @@ fn inflate(seeds: &mut Seeds) {
             add(&format!("{number}-{strategy}-final"), &deflater().last_message(text));
         }
     }
+    add("bomb", &Deflate::new(Class { level: 9, bits: 15, mem_level: 8, strategy: 0 }).message(&vec![0; 300_000]));
     add("stored", b"\x00\x05\x00\xfa\xffHello\x00");
     add("stored-final", b"\x01\x05\x00\xfa\xffHello");
     add("final-twice", b"\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00");

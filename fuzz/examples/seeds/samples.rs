@@ -33,7 +33,7 @@ fn fragments(first: u8, pieces: &[&[u8]]) -> Vec<Frame> {
     frames.collect()
 }
 
-/// All samples; each ends with a Close, so that whoever takes the rest well gets to the end.
+/// All samples; all but the last end with a Close, so that whoever takes the rest well gets to the end.
 pub fn all() -> Vec<Sample> {
     let mut all = Vec::new();
     let mut add = |name: &str, frames: Vec<Frame>| {
@@ -47,6 +47,11 @@ pub fn all() -> Vec<Sample> {
     utf8(&mut add);
     closing(&mut add);
     all.extend(compressed());
+    // Behind a Close no Pong is owed; here the newest is.
+    for turn in 0..2 {
+        let pings = (0..45).map(|number: u8| one(FIN | PING, vec![number; 120])).collect();
+        all.push((format!("2-pings-without-close-{turn}"), pings, false));
+    }
     all
 }
 
@@ -55,7 +60,22 @@ fn framing(add: &mut impl FnMut(&str, Vec<Frame>)) {
         add(&format!("1.1-text-{len}"), vec![text(vec![b'*'; len])]);
         add(&format!("1.2-binary-{len}"), vec![one(FIN | BINARY, vec![0xfe; len])]);
     }
+    for turn in 0..6 {
+        add(&format!("10-many-{turn}"), many());
+        // Masked, each is of 10 bytes, so that a transport can be cut between them.
+        add(&format!("10-even-{turn}"), (0..60_u8).map(|number| text(vec![b'0' + number; 4])).collect());
+    }
     add("9-large", vec![one(FIN | BINARY, (0..4000_u32).map(|at| ((at * at) >> 4) as u8).collect::<Vec<u8>>())]);
+}
+
+/// Many messages, so that there is always one more to come.
+fn many() -> Vec<Frame> {
+    let messages = (0..40_u8).flat_map(|number| {
+        let payload = vec![b'a' + number % 26; usize::from(number) * 3 % 40];
+        let message = one(FIN | if number % 3 == 0 { BINARY } else { TEXT }, payload);
+        if number % 7 == 3 { vec![message, one(FIN | PING, [number])] } else { vec![message] }
+    });
+    messages.collect()
 }
 
 fn pings(add: &mut impl FnMut(&str, Vec<Frame>)) {
