@@ -329,7 +329,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     #[cold]
     fn poll_left(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         ready!(pin!(coop::consume_budget()).poll(&mut Context::from_waker(cx.waker())));
-        self.shared.lock().wake_reader();
+        let mut core = self.shared.lock();
+        if core.is_left {
+            // Nobody else would write it.
+            return Poll::Pending;
+        }
+        core.wake_reader();
         Poll::Ready(Ok(()))
     }
 
