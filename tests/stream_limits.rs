@@ -3,7 +3,7 @@
 
 mod io;
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use io::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Wire, close_payload, frame, open, opposite, parse, poll_now, unhung};
 use sockeye::{
@@ -143,7 +143,7 @@ async fn policies_that_drop_never_make_a_sender_wait() {
             unhung(sender.send(vec![number; 1024])).await.unwrap();
         }
         assert!(sender.dropped() > 0);
-        assert!(sender.queued() <= 128 * 1024);
+        assert!(sender.queued() < 130 * 1024, "the limit, and one message");
         // The receiver writes what waits as soon as the transport takes it.
         wire.set_room(usize::MAX);
         while sender.queued() > 0 {
