@@ -38,10 +38,14 @@ fuzz_target!(|input: Input<'_>| {
     let bits = if input.bits < 128 { 15 } else { 8 + input.bits % 8 };
     let found = receive(&input, limit, bits, in_chunks);
     let beyond_window = puff::farthest(&[input.payload, &TAIL].concat()) > 1 << bits.max(9);
-    let (expected, has_final) = by_zlib(input.payload, if in_chunks { 1 << 26 } else { limit });
+    let (expected, finals) = by_zlib(input.payload, if in_chunks { 1 << 26 } else { limit });
     // References beyond the agreed window are refused or not, as zlib is fed; those over a final block only reach
     // what is at hand.
-    if found == Err(ProtocolError::InvalidDeflate) && (beyond_window || in_chunks && has_final) {
+    if found == Err(ProtocolError::InvalidDeflate) && (beyond_window || in_chunks && finals > 0) {
+        return;
+    }
+    // We take no more of them, as each is dear.
+    if found == Err(ProtocolError::TooManyFinalBlocks) && finals > 64 {
         return;
     }
     assert!(found == expected, "{found:x?}, not {expected:x?}");
@@ -96,22 +100,22 @@ fn frames(payload: &[u8], len: usize) -> Vec<u8> {
     out
 }
 
-/// What zlib makes of it with the largest window, and whether there is a final block in it.
-fn by_zlib(payload: &[u8], limit: usize) -> (Result<Vec<u8>, ProtocolError>, bool) {
-    let (mut stream, mut out, mut has_final, mut open) = (Inflate::new(15), Vec::new(), false, false);
+/// What zlib makes of it with the largest window, and how many final blocks are in it.
+fn by_zlib(payload: &[u8], limit: usize) -> (Result<Vec<u8>, ProtocolError>, usize) {
+    let (mut stream, mut out, mut finals, mut open) = (Inflate::new(15), Vec::new(), 0, false);
     for (input, is_tail) in [(payload, false), (&TAIL[..], true)] {
         let mut input = input;
         while !input.is_empty() && (open || !is_tail) {
             let room = limit + 1 - out.len();
             let inflated = stream.inflate(input, &mut out, room);
             if out.len() > limit {
-                return (Err(ProtocolError::MessageTooBig { limit }), has_final);
+                return (Err(ProtocolError::MessageTooBig { limit }), finals);
             }
-            let Ok((taken, ended)) = inflated else { return (Err(ProtocolError::InvalidDeflate), has_final) };
+            let Ok((taken, ended)) = inflated else { return (Err(ProtocolError::InvalidDeflate), finals) };
             input = &input[taken..];
             open = !ended;
             if ended {
-                has_final = true;
+                finals += 1;
                 stream = Inflate::new(15);
                 stream.set_dictionary(&out[out.len().saturating_sub(1 << 15)..]);
                 // What is left of the tail goes on in the next stream.
@@ -119,5 +123,5 @@ fn by_zlib(payload: &[u8], limit: usize) -> (Result<Vec<u8>, ProtocolError>, boo
             }
         }
     }
-    (Ok(out), has_final)
+    (Ok(out), finals)
 }

@@ -300,7 +300,9 @@ impl<'a> Talk<'a> {
         // Messages beyond the limit are fine in chunks and not as a whole, and here it changes.
         let is_too_big = matches!(fault, ProtocolError::MessageTooBig { .. }) && self.setup.delivery().is_none();
         if !in_order {
-            let is_allowed = fault == ProtocolError::InvalidDeflate && self.heard.may_be_refused(is_held) || is_too_big;
+            let is_allowed = fault == ProtocolError::InvalidDeflate && self.heard.may_be_refused(is_held)
+                || fault == ProtocolError::TooManyFinalBlocks
+                || is_too_big;
             assert!(is_allowed, "{fault:?} behind {} of {:?}", self.told, self.heard);
             self.refused = true;
         }

@@ -357,6 +357,7 @@ pub const fn close_code(fault: ProtocolError) -> u16 {
     match fault {
         ProtocolError::InvalidUtf8 | ProtocolError::InvalidDeflate => 1007,
         ProtocolError::MessageTooBig { .. } => 1009,
+        ProtocolError::TooManyFinalBlocks => 1008,
         _ => 1002,
     }
 }

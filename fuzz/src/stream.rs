@@ -338,6 +338,10 @@ impl<'a> Talk<'a> {
 
     fn fault(&mut self, fault: ProtocolError) {
         let is_held = !self.setup.has(Setup::UNLIMITED);
+        if fault == ProtocolError::TooManyFinalBlocks {
+            self.refused = true;
+            return;
+        }
         if fault == ProtocolError::InvalidDeflate
             && self.heard.fault_within(self.world.fed) != Some(fault)
             && self.heard.may_be_refused(is_held)

@@ -239,8 +239,9 @@ impl Talk<'_> {
             }
             (Stage::Open, None) => {
                 assert_eq!(due.is_some(), self.setup.has(Setup::KEEPALIVE));
-                // A peer that has not read everything is not asked.
-                if is_due && queued == 0 {
+                // A peer that has not read everything is not asked, and none is where nobody has looked in time.
+                let is_late = due.is_some_and(|due| due + Duration::from_secs(1) < self.now);
+                if is_due && !is_late && queued == 0 {
                     assert!(self.connection.queued() > queued, "a deadline at which nothing happens");
                     self.pings += 1;
                     self.output.want(Want::Control { opcode: PING, payload: self.pings.to_be_bytes().to_vec() });
