@@ -6,7 +6,7 @@ use std::time::Duration;
 /// |---|---|---|
 /// | `max_head`, `max_headers` | 431 | [`HeadError`](crate::proto::http::HeadError) |
 /// | `max_target` | 414 | the same |
-/// | `handshake_timeout` | 408 | [`Timeout::Handshake`](crate::proto::connection::Timeout) |
+/// | `handshake_timeout` | 408; 503 if a server's judge takes too long | [`Timeout::Handshake`](crate::proto::connection::Timeout) |
 /// | `max_frame`, `max_message`, `max_inflated`, `max_retained` | Close 1009 | [`ProtocolError`](crate::proto::frame::ProtocolError) |
 /// | `max_pings`, `idle_timeout` | Close 1008 | the same |
 /// | `max_queued`, `max_queued_age` | what the [`SlowReader`](crate::SlowReader) policy says | the same |
@@ -35,7 +35,8 @@ pub struct Limits {
     /// Bytes of one frame's payload, as its header announces them. A frame is not held as such, so this protects
     /// nothing by itself; it is for those whose peers keep to a frame size.
     pub max_frame: u64,
-    /// Bytes of a message that is taken in whole, counted inflated. A message that is read in chunks may be longer.
+    /// Bytes of a message that is taken in whole, counted inflated. A message that is read in chunks may be longer. Setting
+    /// the field leaves `max_retained` as it is; the method raises it.
     pub max_message: usize,
     /// Bytes that a compressed message may inflate to, where that is less than `max_message`.
     pub max_inflated: usize,
@@ -45,13 +46,15 @@ pub struct Limits {
     /// Bytes queued for the peer, with 64 a message for the bookkeeping; from here on it is a slow reader. What a single
     /// message brings over it is not counted.
     pub max_queued: usize,
-    /// How long the transport may take nothing of what is queued, or a message may wait in front of it, until the peer
-    /// is a slow reader.
+    /// How long the transport may take nothing of what is queued, or not pass on what it took, or a message may wait in
+    /// front of it, until the peer is a slow reader. Without I/O of its own the core counts from the first call that tells
+    /// it the time, [`receive`](crate::proto::connection::Connection::receive) or
+    /// [`handle_timeout`](crate::proto::connection::Connection::handle_timeout).
     pub max_queued_age: Option<Duration>,
-    /// Pings within one second. Their Pongs are bounded without it: 4 KiB wait to be written, of more only the newest is
+    /// Pings within one second, counted from one Ping on, so that at the turn of two counts there may be twice as many. Their Pongs are bounded without it: 4 KiB wait to be written, of more only the newest is
     /// owed (RFC 6455 §5.5.3), and a peer that does not take them is not read.
     pub max_pings: Option<u32>,
-    /// How long the peer may send nothing, not even a Pong.
+    /// How long the peer may send nothing, not even a Pong, while somebody listens and it has read what was sent.
     pub idle_timeout: Option<Duration>,
     /// How long the peer has to answer our Close, and then to end the transport.
     pub close_timeout: Duration,

@@ -56,7 +56,8 @@ impl<S> Sender<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
-    /// Sends a message, and waits until the transport has taken it.
+    /// Sends a message, and waits until the transport has taken it; under a [`SlowReader`](crate::SlowReader) policy that
+    /// drops messages or closes, it does not wait for that: [`flush`](Self::flush) does.
     ///
     /// # Errors
     ///

@@ -140,8 +140,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Sends a message, and waits until the transport has taken it.
     ///
-    /// Inside a handler of `serve`, it waits only if more than 64 KiB are queued: everything is written as soon as
-    /// the handler waits for anything.
+    /// Inside a handler of `serve`, it waits only if [`max_queued`](crate::Limits::max_queued) bytes are queued: everything
+    /// is written as soon as the handler waits for anything. Nor does it wait for a peer that does not read under a
+    /// [`SlowReader`](crate::SlowReader) policy that drops messages or closes.
     ///
     /// # Errors
     ///
