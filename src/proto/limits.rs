@@ -13,8 +13,8 @@ use std::time::Duration;
 /// | `close_timeout` | the end of the transport | [`Timeout::Close`](crate::proto::connection::Timeout) |
 ///
 /// The response's body and the Close's reason name the limit. Behind either, the transport is shut down and read until
-/// the peer ends it too, for `close_timeout` at most, so that no reset overtakes what was said. To a peer that does not
-/// read, nothing can be said.
+/// the peer ends it too, for `close_timeout` at most, and for 256 KiB behind a refused request, so that no reset overtakes
+/// what was said. To a peer that does not read, nothing can be said.
 ///
 /// ```
 /// use sockeye::Limits;
@@ -68,7 +68,7 @@ impl Limits {
     /// | `max_head` | 16 KiB | node has the same, and proxies pass on 8 to 32 KiB |
     /// | `max_headers` | 100 | browsers send about 20, proxies add a few |
     /// | `max_target` | 8 KiB | RFC 9110 §4.1 recommends 8000 octets at least |
-    /// | `handshake_timeout` | 10 s | a mobile network needs 2 s, and a slowloris holds its place no longer |
+    /// | `handshake_timeout` | 10 s | a mobile network needs 2 s, and a slowloris holds its place for this and `close_timeout` |
     /// | `max_frame` | none | `max_message` bounds what is held |
     /// | `max_message`, `max_inflated` | 1 MiB | a server holds one such message for each of many strangers |
     /// | `max_retained` | 1 MiB + 64 KiB | the largest message, and one read |
