@@ -18,6 +18,7 @@ twins![
     inflates_the_examples_in_fragments,
     inflates_the_example_that_shares_the_window,
     inflates_the_next_message_behind_a_final_block,
+    refuses_a_message_of_little_but_final_blocks,
     inflates_references_across_a_final_block,
     inflates_empty_messages,
     inflates_no_reference_to_an_older_message_without_context_takeover,
@@ -97,6 +98,18 @@ fn inflates_the_next_message_behind_a_final_block(role: Role) {
             assert_eq!(us.receive_frame(0xc2, &payload), [binary(message)]);
             assert_eq!(us.receive_frame(0xc1, &hex(HELLO)), [text("Hello")]);
         }
+    }
+}
+
+fn refuses_a_message_of_little_but_final_blocks(role: Role) {
+    for mut us in each(role) {
+        // An empty block with fixed codes and BFINAL set, so often that beginning anew would cost most.
+        let blocks = |count: usize| [&b"\x03\x00".repeat(count)[..], b"\x00"].concat();
+        for _ in 0..3 {
+            assert_eq!(us.receive_frame(0xc2, &blocks(64)), [binary(b"")]);
+        }
+        assert_eq!(us.receive_frame(0xc2, &blocks(10_000)), []);
+        us.assert_failed(ProtocolError::TooManyFinalBlocks, 1008);
     }
 }
 
