@@ -76,6 +76,7 @@ fn same_host_is_the_host_and_port_that_was_asked_for() {
         ("example.com", "null"),
         ("example.com", "http://a:b"),
         ("example.com", "http://example.com:99999"),
+        ("example.com:81", "http://example.com:081"), // no browser writes it so
         ("example.com", "http://user@example.com"),
         ("example.com", "http://example.com/path"),
         ("example.com", "http://example.com http://example.com"),
@@ -320,6 +321,75 @@ async fn only_those_who_know_the_secret_come_in() {
     .await;
 }
 
+// ── answers ──
+
+/// RFC 9110 §6.6.1 and §9.3.2.
+#[tokio::test]
+async fn answers_have_a_date_and_those_to_head_no_body() {
+    let server = bind().await.fallback(|_| {
+        let mut response = Response::new(200).expect("a status");
+        response.body = "a page".into();
+        response
+    });
+    let server = serve(server, echo);
+    unhung(async {
+        for (request, status, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "200 OK", "a page"),
+            ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "200 OK", ""),
+            ("GET / HTTP/1.0\r\nUpgrade: websocket\r\n\r\n", "200 OK", "a page"), // RFC 9110 §7.8
+            (&format!("{REQUEST}\r\n").replace("GET", "HEAD"), "405 Method Not Allowed", ""),
+            ("GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "no Host header\n"),
+        ] {
+            let mut peer = server.tcp().await;
+            peer.io.write_all(request.as_bytes()).await.unwrap();
+            let head = peer.recv_head().await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {head}");
+            assert_eq!(head.matches("\r\nDate: ").count(), 1, "{head}");
+            let length = head.split_once("Content-Length: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+            assert!(length.is_some_and(|(length, _)| length != "0"), "{head}");
+            assert_eq!(peer.rest().await, body.as_bytes(), "{request}");
+        }
+    })
+    .await;
+}
+
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn judge_that_says_nothing_of_compression_leaves_it_to_the_server() {
+    use sockeye::DeflateConfig;
+    let server = bind().await.deflate(DeflateConfig::default()).judge(|_, _| async { Ok(Accept::default()) });
+    let server = serve(server, echo);
+    unhung(async {
+        let (_ws, response) = connect(server.url()).deflate(DeflateConfig::default()).with_response().await.unwrap();
+        assert!(response.headers.contains("Sec-WebSocket-Extensions"), "{response:?}");
+    })
+    .await;
+}
+
+/// A server that shuts down sees off those whom it has just refused.
+#[tokio::test]
+async fn shutdown_waits_for_those_who_were_refused() {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = bind().await;
+    let address = server.local_addr().unwrap();
+    let running = tokio::spawn(server.serve_until(echo, async { drop(stopped.await) }));
+    unhung(async {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        stop.send(()).unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!running.is_finished(), "the client has not ended");
+        drop(client);
+        running.await.unwrap().unwrap();
+    })
+    .await;
+}
+
 // ── the budget ──
 
 /// A server learns of an end a little later than its client.
@@ -372,7 +442,7 @@ async fn clients_that_are_turned_away_and_stay_keep_nobody_out() {
     .await;
 }
 
-/// T32: those who say nothing hold a place until the deadline, and are told so.
+/// T32: those who say nothing hold a place until the deadline, and are told so; however long they stay, no longer.
 #[tokio::test]
 async fn clients_that_say_nothing_or_dribble_are_answered_408_by_one_deadline() {
     let limits = Limits::internet().handshake_timeout(Duration::from_millis(300));
@@ -402,8 +472,8 @@ async fn clients_that_say_nothing_or_dribble_are_answered_408_by_one_deadline() 
             let head = peer.recv_head().await;
             assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"), "{head}");
         }
-        drop((silent, half, dribbling));
         connect_when_there_is_room(&server).await;
+        drop((silent, half, dribbling));
     })
     .await;
 }

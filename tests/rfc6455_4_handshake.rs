@@ -170,6 +170,34 @@ mod server {
     }
 
     #[test]
+    fn reads_later_minor_versions_as_the_latest_it_knows() {
+        // RFC 9110 §2.5
+        for version in ["HTTP/1.2", "HTTP/1.9"] {
+            assert_eq!(serve(&REQUEST.replace("HTTP/1.1", version)).map(drop), Ok(()), "{version}");
+        }
+    }
+
+    #[test]
+    fn finds_websocket_among_the_protocols_that_a_client_could_upgrade_to() {
+        // RFC 9110 §7.8: protocol = protocol-name ["/" protocol-version]
+        for upgrade in ["WebSocket", "HTTP/2.0, websocket", "websocket , IRC/6.9", "h2c,\r\nUpgrade: websocket"] {
+            assert_eq!(serve(&REQUEST.replace("Upgrade: websocket", &format!("Upgrade: {upgrade}"))).map(drop), Ok(()));
+        }
+        for upgrade in ["websocket/13", "web socket", "websockets", "websocket;q=1", "\"websocket\""] {
+            let result = serve(&REQUEST.replace("Upgrade: websocket", &format!("Upgrade: {upgrade}")));
+            assert_eq!(result, Err(Refusal::MissingUpgrade), "{upgrade}");
+        }
+    }
+
+    #[test]
+    fn ignores_the_upgrade_header_of_http_10() {
+        // RFC 9110 §7.8
+        let request = receive(&REQUEST.replace("HTTP/1.1", "HTTP/1.0")).expect("well-formed");
+        assert!(!request.is_upgrade());
+        assert_eq!(Response::from(&Refusal::HttpVersion).status(), 426);
+    }
+
+    #[test]
     fn refuses_what_is_no_http_11_get() {
         assert_eq!(serve(&REQUEST.replace("GET", "POST")), Err(Refusal::Method));
         assert_eq!(serve(&REQUEST.replace("GET", "get")), Err(Refusal::Method));
@@ -179,7 +207,14 @@ mod server {
             ("PRI * HTTP/2.0\r\n\r\n".into(), HeadError::Version),
             (REQUEST.replace(" HTTP/1.1", ""), HeadError::StartLine),
             (REQUEST.replace("GET", "G\u{e9}T"), HeadError::StartLine),
-            (REQUEST.replace("/chat", "/a b"), HeadError::Version),
+            (REQUEST.replace("HTTP/1.1", "HTTP/0.9"), HeadError::Version),
+            (REQUEST.replace("HTTP/1.1", "HTTP/1.10"), HeadError::LineEnd),
+            (REQUEST.replace("HTTP/1.1", "HTTX/1.1"), HeadError::StartLine),
+            (REQUEST.replace("HTTP/1.1", "http/1.1"), HeadError::StartLine),
+            (REQUEST.replace("HTTP/1.1", "HTTP/1"), HeadError::StartLine),
+            (REQUEST.replace("/chat", "/a b"), HeadError::StartLine),
+            ("GET\r\n".into(), HeadError::StartLine), // without waiting for headers
+            ("GET /\r\n".into(), HeadError::StartLine),
             (REQUEST.replace("/chat", "/\u{e9}"), HeadError::Target),
             (REQUEST.replace("/chat", "/#x"), HeadError::Target),
             (REQUEST.replace("/chat", "/\0"), HeadError::ForbiddenByte { byte: 0 }),
@@ -426,8 +461,7 @@ mod server {
             (Refusal::Head(HeadError::TargetTooLong { limit: 1 }), "HTTP/1.1 414 URI Too Long\r\n"),
             (Refusal::Head(HeadError::TooLarge { limit: 1 }), "HTTP/1.1 431 Request Header Fields Too Large\r\n"),
             (Refusal::Head(HeadError::TooManyHeaders { limit: 1 }), "HTTP/1.1 431 "),
-            (Refusal::HttpVersion, "HTTP/1.1 505 HTTP Version Not Supported\r\n"),
-            (Refusal::Head(HeadError::Version), "HTTP/1.1 505 "),
+            (Refusal::Head(HeadError::Version), "HTTP/1.1 505 HTTP Version Not Supported\r\n"),
         ] {
             let response = Response::from(&refusal).encode();
             assert!(response.starts_with(start.as_bytes()), "{response:?}");
@@ -435,7 +469,7 @@ mod server {
         }
         let response = Response::from(&Refusal::Method);
         assert_eq!((response.status(), response.headers.get_str("Allow")), (405, Some("GET")));
-        for refusal in [Refusal::MissingUpgrade, Refusal::UnsupportedVersion, Refusal::Hixie76] {
+        for refusal in [Refusal::HttpVersion, Refusal::MissingUpgrade, Refusal::UnsupportedVersion, Refusal::Hixie76] {
             let response = Response::from(&refusal);
             assert_eq!(response.status(), 426);
             assert_eq!(response.headers.get_str("Sec-WebSocket-Version"), Some("13"));
@@ -457,6 +491,11 @@ mod server {
         assert_eq!(
             response.encode(),
             "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\nX-Reason: origin\r\n\r\nno"
+        );
+        // RFC 9110 §9.3.2: HEAD is answered as GET would be, without the content.
+        assert_eq!(
+            response.encode_head(),
+            "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\nX-Reason: origin\r\n\r\n"
         );
         assert_eq!(
             Response::new(204).expect("a status").encode(),
@@ -600,7 +639,7 @@ mod client {
             (RESPONSE.replace("\r\n", "\n"), HeadError::LineEnd),
             (RESPONSE.replace("Upgrade:", "Upgrade :"), HeadError::HeaderLine),
             (RESPONSE.replace("Upgrade:", " Upgrade:"), HeadError::FoldedLine),
-            ("SSH-2.0-OpenSSH\r\n\r\n".into(), HeadError::Version),
+            ("SSH-2.0-OpenSSH\r\n\r\n".into(), HeadError::StartLine),
             (format!("HTTP/1.1 101 {}", "a".repeat(20_000)), HeadError::TooLarge { limit: 16 * 1024 }),
         ] {
             assert_eq!(ask_err(&input), HandshakeError::Head(error), "{input:?}");

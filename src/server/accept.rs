@@ -60,6 +60,5 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<WebSocke
 ///
 /// Not cancel safe: the transport is dropped with it.
 pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(io: S, options: &Options) -> Result<WebSocket<S>, Error> {
-    let incoming = receive_request(io, options).await?;
-    incoming.accept(Accept { deflate: options.deflate.clone(), ..Accept::default() }).await
+    receive_request(io, options).await?.accept(Accept::default()).await
 }

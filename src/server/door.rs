@@ -1,41 +1,78 @@
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, Semaphore},
+};
 
 use super::{
-    request::{after, respond},
+    answer::{Answered, Unopened, answer},
+    request::after,
+    serve::log,
     tracker::Full,
 };
 use crate::proto::handshake::Response;
 
-/// How many clients that find no place are being told so at once. More are closed without a word, as those who are told may
-/// take their time, and the next client may find a place.
+/// How many clients are seen off at once. More are closed at once: without a word if they found no place, and perhaps with a
+/// reset behind their answer if they had one, as those who are seen off may take their time.
 const MAX_AT_ONCE: usize = 128;
 
-/// Tells clients that find no place so, without reading what they want.
+/// Where clients leave who have no connection: they have no place among the connections.
 pub(super) struct Door {
     permits: Arc<Semaphore>,
     linger: Duration,
+    shut: Notify,
 }
 
 impl Door {
     pub(super) fn new(linger: Duration) -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), linger }
+        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), linger, shut: Notify::new() }
     }
 
     /// Has a task answer a client.
-    pub(super) fn turn_away(&self, mut tcp: TcpStream, full: Full) {
+    pub(super) fn turn_away(self: &Arc<Self>, tcp: TcpStream, full: Full) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-        let until = after(self.linger);
+        let (door, until) = (Arc::clone(self), after(self.linger));
         tokio::spawn(async move {
             // A client that is gone needs no answer.
-            let _ = respond(&mut tcp, &answer(full), until).await;
+            if let Ok(answered) = answer(tcp, &response(full), "", until).await {
+                door.linger(answered).await;
+            }
             drop(permit);
         });
     }
+
+    /// Waits, if there is room, until a client has ended that came to nothing, so that its answer reaches it.
+    pub(super) async fn see_off(&self, unopened: Unopened<TcpStream>) {
+        if let Some(error) = &unopened.error {
+            log("handshake", error);
+        }
+        if let Some(answered) = unopened.answered
+            && let Ok(_permit) = self.permits.try_acquire()
+        {
+            self.linger(answered).await;
+        }
+    }
+
+    /// Is ready when nobody is left.
+    pub(super) async fn drain(&self) {
+        let _ = self.permits.acquire_many(MAX_AT_ONCE as u32).await;
+    }
+
+    /// Drops those who are still there.
+    pub(super) fn shut(&self) {
+        self.shut.notify_waiters();
+    }
+
+    async fn linger(&self, answered: Answered<TcpStream>) {
+        tokio::select! {
+            () = answered.linger() => {}
+            () = self.shut.notified() => {}
+        }
+    }
 }
 
-fn answer(full: Full) -> Response {
+fn response(full: Full) -> Response {
     match full {
         Full::Server(max) => Response::plain(503, &format!("the server has {max} connections, which is its limit")),
         Full::Address(max) => {

@@ -35,6 +35,7 @@
 //! example `auth_server` is the whole of it. None of this is worth much without TLS.
 
 mod accept;
+mod answer;
 mod budget;
 mod door;
 mod judge;

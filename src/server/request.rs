@@ -5,7 +5,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::Options;
+use super::{
+    Options,
+    answer::{Answered, Unopened, answer},
+};
 use crate::{
     Error, WebSocket,
     proto::{
@@ -17,8 +20,6 @@ use crate::{
 
 /// What one read of a request takes in at the most.
 const READ: usize = 4096;
-/// How many bytes behind a refused request are read and discarded, so that no reset overtakes our response.
-const MAX_DISCARDED: usize = 256 * 1024;
 
 /// A request that waits for its answer: the first of two steps.
 ///
@@ -54,25 +55,33 @@ pub struct Incoming<S> {
 ///
 /// Not cancel safe: the transport is dropped with it.
 pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
-    mut io: S,
+    io: S,
     options: &Options,
 ) -> Result<Incoming<S>, Error> {
-    let deadline = after(options.config.limits.handshake_timeout);
-    let mut handshake = ServerHandshake::new(options.config.limits);
+    match receive(io, options).await {
+        Ok(incoming) => Ok(incoming),
+        Err(unopened) => Err(unopened.linger().await.unwrap_or(Error::Lost)),
+    }
+}
+
+/// As [`receive_request`], and leaves it to the caller to linger.
+pub(super) async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    options: &Options,
+) -> Result<Incoming<S>, Unopened<S>> {
+    let limits = options.config.limits;
+    let deadline = after(limits.handshake_timeout);
+    let mut handshake = ServerHandshake::new(limits);
     let mut buffer = Vec::with_capacity(READ);
     loop {
         buffer.clear();
-        let read = match timeout_at(deadline, read_some(&mut io, &mut buffer)).await {
-            Ok(read) => read?,
-            Err(_) => {
-                let limits = &options.config.limits;
-                let reason = format!("the request did not come within {:?}", limits.handshake_timeout);
-                respond(&mut io, &Response::plain(408, &reason), after(limits.close_timeout)).await?;
-                return Err(Timeout::Handshake.into());
-            }
+        let Ok(read) = timeout_at(deadline, read_some(&mut io, &mut buffer)).await else {
+            let reason = format!("the request did not come within {:?}", limits.handshake_timeout);
+            let answered = answer(io, &Response::plain(408, &reason), "", after(limits.close_timeout)).await.ok();
+            return Err(Unopened { error: Some(Timeout::Handshake.into()), answered });
         };
-        if read == 0 {
-            return Err(Error::Lost);
+        if read? == 0 {
+            return Err(Error::Lost.into());
         }
         match handshake.receive(&buffer) {
             Ok((_, None)) => {}
@@ -80,10 +89,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
                 let behind = buffer.split_off(consumed);
                 return Ok(Incoming { io, request, behind, options: options.clone(), deadline });
             }
-            Err(refusal) => {
-                let linger = after(options.config.limits.close_timeout);
-                return Err(refuse(&mut io, refusal, linger).await);
-            }
+            Err(refusal) => return Err(refuse(io, refusal, "", after(limits.close_timeout)).await),
         }
     }
 }
@@ -112,24 +118,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// Not cancel safe: the transport is dropped with it.
     pub async fn accept(self, accept: Accept) -> Result<WebSocket<S>, Error> {
-        Ok(self.open(accept).await?.0)
+        match self.open(accept).await {
+            Ok((ws, _)) => Ok(ws),
+            Err(unopened) => Err(unopened.linger().await.unwrap_or(Error::Lost)),
+        }
     }
 
-    /// Accepts it, and gives the request back as well.
-    pub(super) async fn open(mut self, accept: Accept) -> Result<(WebSocket<S>, Request), Error> {
-        let linger = after(self.options.config.limits.close_timeout);
+    /// Accepts it, and gives the request back as well; leaves it to the caller to linger.
+    pub(super) async fn open(mut self, mut accept: Accept) -> Result<(WebSocket<S>, Request), Unopened<S>> {
+        let until = after(self.options.config.limits.close_timeout);
+        accept.deflate = accept.deflate.or_else(|| self.options.deflate.clone());
         let accepted = self.request.accept(&accept).and_then(|accepted| {
             self.options.origin.check(&self.request)?;
             Ok(accepted)
         });
         let (response, agreed) = match accepted {
             Ok(accepted) => accepted,
-            Err(AcceptError::Refusal(refusal)) => return Err(refuse(&mut self.io, refusal, linger).await),
+            Err(AcceptError::Refusal(refusal)) => {
+                return Err(refuse(self.io, refusal, self.request.method(), until).await);
+            }
             Err(AcceptError::Build(error)) => {
-                if let Ok(response) = Response::new(500) {
-                    respond(&mut self.io, &response, linger).await?;
-                }
-                return Err(error.into());
+                let response = Response::plain(500, "the server could not answer");
+                let answered = answer(self.io, &response, self.request.method(), until).await.ok();
+                return Err(Unopened { error: Some(error.into()), answered });
             }
         };
         let written = async {
@@ -159,39 +170,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     /// # Cancel safety
     ///
     /// Not cancel safe: the transport is dropped with it.
-    pub async fn reject(mut self, response: &Response) -> Result<(), Error> {
-        respond(&mut self.io, response, after(self.options.config.limits.close_timeout)).await
+    pub async fn reject(self, response: &Response) -> Result<(), Error> {
+        self.answer(response).await?.linger().await;
+        Ok(())
+    }
+
+    /// As [`reject`](Self::reject), and leaves it to the caller to linger.
+    pub(super) async fn answer(self, response: &Response) -> Result<Answered<S>, Error> {
+        answer(self.io, response, self.request.method(), after(self.options.config.limits.close_timeout)).await
     }
 }
 
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, refusal: Refusal, deadline: Instant) -> Error {
+/// Tells a client why its request is refused.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    io: S,
+    refusal: Refusal,
+    method: &str,
+    until: Instant,
+) -> Unopened<S> {
     // The refusal says more than a failure to tell it.
-    let _ = respond(io, &Response::from(&refusal), deadline).await;
-    refusal.into()
-}
-
-/// Writes a response, shuts down, and reads until the client has ended too, within bounds.
-pub(super) async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
-    io: &mut S,
-    response: &Response,
-    deadline: Instant,
-) -> Result<(), Error> {
-    let exchange = async {
-        io.write_all(&response.encode()).await?;
-        io.shutdown().await?;
-        let mut buffer = Vec::with_capacity(READ);
-        let mut discarded = 0;
-        while discarded < MAX_DISCARDED {
-            buffer.clear();
-            match read_some(io, &mut buffer).await {
-                Ok(0) | Err(_) => break,
-                Ok(read) => discarded += read,
-            }
-        }
-        Ok(())
-    };
-    // A client that does not end has had its response all the same.
-    timeout_at(deadline, exchange).await.unwrap_or(Ok(()))
+    let answered = answer(io, &Response::from(&refusal), method, until).await.ok();
+    Unopened { error: Some(refusal.into()), answered }
 }
 
 pub(super) fn after(duration: Duration) -> Instant {

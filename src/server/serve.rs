@@ -7,13 +7,14 @@ use tokio::{
 
 use super::{
     Budget, Options, Peer,
+    answer::Unopened,
     door::Door,
     judge::Judge,
-    request::receive_request,
+    request::receive,
     tracker::{Place, Tracker},
 };
 use crate::{
-    CloseCode, Config, DeflateConfig, Error, Limits, WebSocket,
+    CloseCode, Config, DeflateConfig, Limits, WebSocket,
     proto::{
         connection::Timeout,
         handshake::{Accept, Origin, Request, Response},
@@ -136,8 +137,8 @@ impl Server {
     /// says what it is accepted with or the response that refuses it. It may wait for a database, say: until
     /// [`handshake_timeout`](Limits::handshake_timeout), behind which the client gets 503.
     ///
-    /// It sees only proper requests from origins that are let in. What it returns replaces the server's choice of
-    /// permessage-deflate too. The handler gets the request as well, for what it has to know again.
+    /// It sees only proper requests from origins that are let in. Where it says nothing of permessage-deflate, what the
+    /// server [does](Self::deflate) holds. The handler gets the request as well, for what it has to know again.
     ///
     /// ```no_run
     /// use sockeye::{Server, proto::handshake::{Accept, Response, same_secret}};
@@ -202,11 +203,12 @@ impl Server {
         E: fmt::Display + Send + 'static,
     {
         let tracker = Tracker::new(&self.budget);
-        let door = Door::new(self.options.config.limits.close_timeout);
+        let door = Arc::new(Door::new(self.options.config.limits.close_timeout));
         let (listener, drain_timeout) = (&self.listener, self.drain_timeout);
         let mut options = self.options;
         options.budget.get_or_insert_with(|| MemoryBudget::new(self.budget.max_bytes));
-        let site = Arc::new(Site { options, judge: self.judge, fallback: self.fallback, handler });
+        let site =
+            Arc::new(Site { options, judge: self.judge, fallback: self.fallback, door: Arc::clone(&door), handler });
         let accept = async {
             loop {
                 let (tcp, address) = accept_tcp(listener).await;
@@ -226,8 +228,10 @@ impl Server {
             never = accept => never,
             () = shutdown => {}
         }
-        let _ = timeout(drain_timeout, tracker.drain()).await;
+        let drained = async { tokio::join!(tracker.drain(), door.drain()) };
+        let _ = timeout(drain_timeout, drained).await;
         tracker.abort();
+        door.shut();
         Ok(())
     }
 }
@@ -253,14 +257,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// What comes of an opening handshake: nothing, if the request was answered otherwise.
-type Opened = Result<Option<(WebSocket, Request)>, Error>;
+/// What comes of an opening handshake.
+type Opened = Result<(WebSocket, Request), Unopened<TcpStream>>;
 
 /// What all connections of a server have in common.
 struct Site<H> {
     options: Options,
     judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
+    door: Arc<Door>,
     handler: H,
 }
 
@@ -272,9 +277,12 @@ impl<H> Site<H> {
         E: fmt::Display + Send + 'static,
     {
         let (ws, request) = match handshake.await {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return,
-            Err(error) => return log("handshake", &error),
+            Ok(opened) => opened,
+            Err(unopened) => {
+                // It is answered: its place is for others.
+                drop(place);
+                return self.door.see_off(unopened).await;
+            }
         };
         let sender = ws.sender();
         place.opened(&sender);
@@ -292,45 +300,40 @@ impl<H> Site<H> {
         Box::pin(sender.close_if_left(code)).await;
     }
 
-    /// Opens the WebSocket; `None` if the request was answered otherwise.
+    /// Opens the WebSocket, or answers otherwise.
     async fn handshake(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) -> Opened {
-        let incoming = receive_request(tcp, &self.options).await?;
+        let incoming = receive(tcp, &self.options).await?;
         let request = incoming.request();
         if let Some(fallback) = &self.fallback
             && !request.is_upgrade()
         {
             let response = fallback(request);
-            incoming.reject(&response).await?;
-            return Ok(None);
+            return Err(Unopened { error: None, answered: Some(incoming.answer(&response).await?) });
         }
         let accept = match &self.judge {
             // What is no proper upgrade is refused for that, before the judge sees it.
             Some(judge) if request.check_upgrade().and_then(|()| self.options.origin.check(request)).is_ok() => {
                 let judged = judge.judge(request.clone(), Peer { address });
-                match timeout_at(incoming.deadline(), judged).await {
-                    Ok(judged) => judged,
-                    Err(_) => {
-                        incoming.reject(&Response::plain(503, "the server did not decide in time")).await?;
-                        return Err(Timeout::Handshake.into());
-                    }
-                }
+                let Ok(judged) = timeout_at(incoming.deadline(), judged).await else {
+                    let response = Response::plain(503, "the server did not decide in time");
+                    let answered = Some(incoming.answer(&response).await?);
+                    return Err(Unopened { error: Some(Timeout::Handshake.into()), answered });
+                };
+                judged
             }
-            _ => Ok(Accept { deflate: self.options.deflate.clone(), ..Accept::default() }),
+            _ => Ok(Accept::default()),
         };
         match accept {
-            Ok(accept) => incoming.open(accept).await.map(Some),
-            Err(response) => {
-                incoming.reject(&response).await?;
-                Ok(None)
-            }
+            Ok(accept) => incoming.open(accept).await,
+            Err(response) => Err(Unopened { error: None, answered: Some(incoming.answer(&response).await?) }),
         }
     }
 }
 
 #[cfg(feature = "tracing")]
-fn log(what: &str, error: &dyn fmt::Display) {
+pub(super) fn log(what: &str, error: &dyn fmt::Display) {
     tracing::debug!(target: "sockeye::server", %error, "{what} failed");
 }
 
 #[cfg(not(feature = "tracing"))]
-fn log(_what: &str, _error: &dyn fmt::Display) {}
+pub(super) fn log(_what: &str, _error: &dyn fmt::Display) {}

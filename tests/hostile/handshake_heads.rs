@@ -388,7 +388,7 @@ fn nothing_behind_a_refused_upgrade_is_parsed() {
         (replaced("Sec-WebSocket-Version: 13\r\n", ""), 426, Refusal::UnsupportedVersion),
         (replaced("GET", "POST"), 405, Refusal::Method),
         (replaced("GET", "OPTIONS"), 405, Refusal::Method),
-        (replaced("HTTP/1.1", "HTTP/1.0"), 505, Refusal::HttpVersion),
+        (replaced("HTTP/1.1", "HTTP/1.0"), 426, Refusal::HttpVersion),
         (replaced("Upgrade: websocket\r\n", ""), 426, Refusal::MissingUpgrade),
         (replaced("Upgrade: websocket", "Upgrade: h2c"), 426, Refusal::MissingUpgrade),
         (replaced("Connection: Upgrade", "Connection: keep-alive"), 400, Refusal::MissingConnection),

@@ -181,6 +181,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         u16::from_be_bytes([payload[0], payload[1]])
     }
 
+    /// All that is left, to the transport's end.
+    pub(crate) async fn rest(mut self) -> Vec<u8> {
+        self.io.read_to_end(&mut self.read).await.expect("the endpoint ends without a reset");
+        self.read
+    }
+
     /// Reads a head up to its empty line; what is behind it is kept for [`recv`](Self::recv).
     pub(crate) async fn recv_head(&mut self) -> String {
         loop {

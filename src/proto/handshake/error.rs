@@ -76,7 +76,7 @@ impl Refusal {
         match self {
             Self::Head(HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. }) => 431,
             Self::Head(HeadError::TargetTooLong { .. }) => 414,
-            Self::Head(HeadError::Version) | Self::HttpVersion => 505,
+            Self::Head(HeadError::Version) => 505,
             Self::Head(
                 HeadError::LineEnd
                 | HeadError::FoldedLine
@@ -97,7 +97,7 @@ impl Refusal {
             | Self::MalformedExtensions(_) => 400,
             Self::MalformedOrigin | Self::Origin => 403,
             Self::Method => 405,
-            Self::MissingUpgrade | Self::UnsupportedVersion | Self::Hixie76 => 426,
+            Self::HttpVersion | Self::MissingUpgrade | Self::UnsupportedVersion | Self::Hixie76 => 426,
         }
     }
 }

@@ -145,6 +145,9 @@ impl Serialized {
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
         let (host, port) = uri::split_host_port(authority)?;
+        if port.is_some_and(|port| !authority.ends_with(&format!(":{port}"))) {
+            return None; // zeros in front of it
+        }
         let port = port.filter(|port| Some(*port) != default_port(&scheme));
         is_scheme.then(|| Self::Tuple { scheme, host: host.to_ascii_lowercase(), port })
     }

@@ -81,8 +81,18 @@ impl Request {
     }
 
     /// Whether it asks for a WebSocket; [`check_upgrade`](Self::check_upgrade) says whether it does so as it should.
+    ///
+    /// RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
     pub fn is_upgrade(&self) -> bool {
-        self.head.headers.contains_token("Upgrade", "websocket")
+        self.head.version >= Version::Http11 && self.names_websocket()
+    }
+
+    /// Whether `Upgrade`, a list of protocols of which some have a version behind a slash, has `websocket`.
+    fn names_websocket(&self) -> bool {
+        let lists = self.head.headers.get_all("Upgrade");
+        lists
+            .flat_map(|list| list.split(|&byte| byte == b','))
+            .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     }
 
     /// The subprotocols that the client offers, what it likes best first.
@@ -111,7 +121,7 @@ impl Request {
         if self.head.version < Version::Http11 {
             return Err(Refusal::HttpVersion);
         }
-        if !self.is_upgrade() {
+        if !self.names_websocket() {
             return Err(Refusal::MissingUpgrade);
         }
         if self.method() != "GET" {

@@ -66,6 +66,15 @@ impl Response {
 
     /// The response as it goes over the wire; behind it the connection is closed (RFC 9112 §9.6).
     pub fn encode(&self) -> Bytes {
+        self.encode_as(true)
+    }
+
+    /// Like [`encode`](Self::encode), without the body: what answers a `HEAD` (RFC 9110 §9.3.2).
+    pub fn encode_head(&self) -> Bytes {
+        self.encode_as(false)
+    }
+
+    fn encode_as(&self, with_body: bool) -> Bytes {
         const OURS: [&str; 3] = ["Connection", "Content-Length", "Transfer-Encoding"];
         let has_body = !matches!(self.status, 204 | 304);
         // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
@@ -76,7 +85,7 @@ impl Response {
         }
         self.headers.encode_without(&OURS, &mut out);
         out.extend_from_slice(b"\r\n");
-        if has_body {
+        if has_body && with_body {
             out.extend_from_slice(&self.body);
         }
         out.into()

@@ -61,7 +61,8 @@ pub struct Accept {
     pub subprotocol: Option<String>,
     /// More headers for the response.
     pub headers: Headers,
-    /// permessage-deflate, for a client that offers it as well.
+    /// permessage-deflate, for a client that offers it as well. With `None`, what a `Server` or its
+    /// `Options` say holds, and without these there is none.
     pub deflate: Option<DeflateConfig>,
 }
 

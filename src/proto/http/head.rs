@@ -129,6 +129,10 @@ impl HeadReader {
         match (self.at, byte) {
             (At::Front, b'\r') => Ok(At::FrontCr),
             (At::FrontCr, b'\n') => Ok(At::Front),
+            // "GET /" of HTTP/0.9, or no request at all: nobody waits for its headers.
+            (At::StartLine, b'\r') if matches!(self.target, Target::Ahead | Target::Inside { .. }) => {
+                Err(HeadError::StartLine)
+            }
             (At::StartLine | At::HeaderLine, b'\r') => Ok(At::LineCr),
             (At::LineCr, b'\n') => Ok(At::LineStart),
             (At::LineStart, b'\r') => Ok(At::EndCr),
@@ -205,6 +209,10 @@ impl RequestHead {
         match request.parse(head) {
             Ok(httparse::Status::Complete(len)) if len == head.len() => {}
             Ok(_) => return Err(HeadError::HeaderLine),
+            Err(httparse::Error::Version) => {
+                let version = first_line(head).iter().rposition(|&byte| byte == b' ').map_or(0, |space| space + 1);
+                return Self::parse(&with_known_version(head, version)?);
+            }
             Err(error) => return Err(head_error(error)),
         }
         let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
@@ -243,6 +251,7 @@ impl ResponseHead {
         match response.parse(head) {
             Ok(httparse::Status::Complete(len)) if len == head.len() => {}
             Ok(_) => return Err(HeadError::HeaderLine),
+            Err(httparse::Error::Version) => return Self::parse(&with_known_version(head, 0)?),
             Err(error) => return Err(head_error(error)),
         }
         let (Some(minor), Some(status), Some(reason)) = (response.version, response.code, response.reason) else {
@@ -259,6 +268,36 @@ impl ResponseHead {
 /// At least as many as there are header lines.
 fn line_count(head: &[u8]) -> usize {
     head.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| byte == b'\r').next().unwrap_or_default()
+}
+
+/// The head with HTTP/1.1 at `version`, where its first line names a later HTTP/1.x.
+///
+/// RFC 9110 §2.5: a recipient of a higher minor version than it implements "SHOULD process the message as if it was in the
+/// highest minor version within that major version to which the recipient is conformant".
+#[cold]
+fn with_known_version(head: &Bytes, version: usize) -> Result<Bytes, HeadError> {
+    let name = first_line(head).get(version..).unwrap_or_default();
+    let (&[b'H', b'T', b'T', b'P', b'/', major, b'.', minor], behind) =
+        name.split_first_chunk().ok_or(HeadError::StartLine)?
+    else {
+        return Err(HeadError::StartLine);
+    };
+    if !major.is_ascii_digit() || !minor.is_ascii_digit() || !matches!(behind, [] | [b' ', ..]) {
+        return Err(HeadError::StartLine);
+    }
+    match (major, minor) {
+        // A version that is known is not what keeps the line from being read.
+        (b'1', ..b'2') => return Err(HeadError::StartLine),
+        (b'1', _) => {}
+        _ => return Err(HeadError::Version),
+    }
+    let mut known = BytesMut::from(&head[..]);
+    known[version + name.len() - behind.len() - 1] = b'1';
+    Ok(known.freeze())
 }
 
 fn headers(head: &Bytes, fields: &[httparse::Header<'_>]) -> Headers {
