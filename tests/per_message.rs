@@ -1,4 +1,4 @@
-//! What one echoed message costs in instructions and system calls, which do not depend on how fast or busy the machine
+//! What messages cost in instructions and system calls, which do not depend on how fast or busy the machine
 //! is: the release build of `examples/echo_server`, under valgrind and strace.
 //!
 //! `cargo test --test per_message -- --ignored --nocapture`
@@ -11,10 +11,17 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use sockeye::proto::handshake::same_secret;
+use sockeye::{
+    Config, DeflateConfig, Limits, Role,
+    proto::{
+        connection::{Connection, DeflateSettings, Inbox},
+        extension::deflate::DeflateAgreed,
+        handshake::same_secret,
+    },
+};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -188,18 +195,7 @@ const SECRET: &str = "correct horse battery staple";
 #[test]
 #[ignore = "needs valgrind"]
 fn guess_of_a_secret_costs_the_same_wherever_it_is_wrong() {
-    let cost = |guess: &str| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*same_secret*"])
-            .arg(env::current_exe().unwrap())
-            .args(["--exact", "compares_a_guess", "--ignored", "--test-threads", "1"])
-            .env("GUESS", guess)
-            .output()
-            .expect("valgrind is installed");
-        let report = String::from_utf8_lossy(&output.stderr).into_owned();
-        let collected = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind says it").1;
-        collected.trim().parse::<u64>().unwrap()
-    };
+    let cost = |guess: &str| instructions_of("compares_a_guess", "*same_secret*", ("GUESS", guess));
     let right = cost(SECRET);
     assert!(right > 28 * 4, "{right} instructions for 28 bytes: nothing was compared");
     let flip = |at: usize| SECRET.bytes().enumerate().map(|(i, byte)| char::from(byte ^ u8::from(i == at))).collect();
@@ -211,4 +207,88 @@ fn guess_of_a_secret_costs_the_same_wherever_it_is_wrong() {
     assert_eq!(short, long);
     assert!(short < right, "what is longer costs more");
     println!("{right} instructions for any guess of 28 bytes");
+}
+
+/// What the test below runs under valgrind, with what the message has had before from outside.
+#[test]
+#[ignore = "does nothing by itself"]
+fn inflates_fragments_of_one_byte() {
+    let Ok(before) = env::var("BEFORE") else { return };
+    let block = [7; 1000];
+    let agreed = DeflateAgreed {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    };
+    let deflate = DeflateSettings { config: DeflateConfig::default(), agreed };
+    let limits = Limits::trusted().max_message(64 << 20).max_inflated(64 << 20);
+    let mut connection = Connection::server(Config::new(Role::Server).limits(limits), Some(&deflate), Instant::now());
+    let mut wire = masked(0x42, &stored(&block));
+    for _ in 0..before.parse().unwrap() {
+        wire.extend(masked(0, &stored(&[7; 50_000])));
+    }
+    assert!(!take_in(&mut connection, &wire));
+    let wire: Vec<u8> = stored(&block).iter().flat_map(|byte| masked(0, &[*byte])).collect();
+    assert!(!take_in_fragments(&mut connection, &wire));
+    assert!(take_in(&mut connection, &masked(0x80, &[0])), "the message is whole");
+}
+
+/// A block that is stored as it is (RFC 1951 §3.2.4).
+fn stored(block: &[u8]) -> Vec<u8> {
+    let len = block.len() as u16;
+    [&[0], &len.to_le_bytes()[..], &(!len).to_le_bytes(), block].concat()
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let long = (payload.len() as u16).to_be_bytes();
+    match payload.len() {
+        len @ ..126 => [&[first, 0x80 | len as u8, 0, 0, 0, 0], payload].concat(),
+        _ => [&[first, 0xfe, long[0], long[1], 0, 0, 0, 0], payload].concat(),
+    }
+}
+
+/// What is counted.
+#[inline(never)]
+fn take_in_fragments(connection: &mut Connection, wire: &[u8]) -> bool {
+    take_in(connection, wire)
+}
+
+/// Says whether a message has become whole.
+#[inline(never)]
+fn take_in(connection: &mut Connection, wire: &[u8]) -> bool {
+    let mut inbox = Inbox::new();
+    wire.chunks(16 * 1024).any(|piece| {
+        inbox.extend(piece);
+        connection.receive(&mut inbox, Instant::now()).expect("nothing is wrong").is_some()
+    })
+}
+
+/// T20 of `tests/hostile`, with compression: a fragment costs the same in a message of 1 kB as in one of 1 MB.
+#[test]
+#[ignore = "needs valgrind"]
+fn compressed_fragment_of_one_byte_costs_the_same_however_much_came_before() {
+    let cost = |before: u32| {
+        let collect = "*take_in_fragments*";
+        instructions_of("inflates_fragments_of_one_byte", collect, ("BEFORE", &before.to_string())) / 1005
+    };
+    let (behind_little, behind_much) = (cost(0), cost(20));
+    println!("{behind_little} instructions a fragment behind 1 kB, {behind_much} behind 1 MB");
+    assert!(behind_much * 10 < behind_little * 12, "{behind_little} and {behind_much} instructions");
+}
+
+/// How many instructions one of the tests here has in the functions that `collect` names, with a variable set.
+fn instructions_of(test: &str, collect: &str, (name, value): (&str, &str)) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect={collect}"))
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--test-threads", "1"])
+        .env(name, value)
+        .output()
+        .expect("valgrind is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    let collected = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind says it").1;
+    collected.trim().parse::<u64>().unwrap()
 }

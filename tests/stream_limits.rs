@@ -3,9 +3,16 @@
 
 mod io;
 
-use std::{pin::pin, time::Duration};
+use std::{
+    cell::Cell,
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 
-use io::{BINARY, CLOSE, FIN, PING, PONG, TEXT, Wire, close_payload, frame, open, opposite, parse, poll_now, unhung};
+use io::{
+    BINARY, CLOSE, FIN, PING, PONG, TEXT, Wire, close_payload, frame, open, opposite, parse, pattern, poll_now, unhung,
+};
 use sockeye::{
     CloseCode, Config, Error, Keepalive, Limits, Role, SlowReader, WebSocket,
     proto::{
@@ -370,4 +377,31 @@ async fn what_is_queued_counts_against_a_budget_and_is_given_back_at_the_end() {
     assert!((50_000..51_000).contains(&budget.held()), "{}", budget.held());
     drop(ws);
     assert_eq!(budget.held(), 0);
+}
+
+/// A peer that sends without end must not keep the other tasks of its thread waiting.
+#[tokio::test]
+async fn peer_that_never_lets_us_wait_leaves_others_their_turns() {
+    const FRAMES: usize = 4096;
+    for role in ROLES {
+        let wire = Wire::with_capacity(FRAMES * 1100);
+        wire.push(&frame(opposite(role), BINARY, &pattern(1000)).repeat(FRAMES));
+        let mut ws = open(wire.clone(), role, Config::new(role), None);
+        let received = Cell::new(0);
+        let mut reading = pin!(async {
+            while ws.recv().await?.is_some() {
+                received.set(received.get() + 1);
+            }
+            Ok::<_, Error>(())
+        });
+        let (mut turns, mut before) = (0, 0);
+        while received.get() < FRAMES {
+            let polled = reading.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            let handed_over = (received.get() - before) * 1000;
+            assert!(handed_over <= 256 * 1024 + 64 * 1024, "{role:?}: {handed_over} bytes in a turn");
+            (turns, before) = (turns + 1, received.get());
+        }
+        assert!(turns <= 2 * FRAMES * 1000 / (128 * 1024), "{turns} turns");
+    }
 }

@@ -18,6 +18,9 @@ use crate::{
     proto::connection::{Delivery, End, Event, Inbox, Message, ReceiveHalf},
 };
 
+/// How many bytes a task may take in and hand over until others have their turn.
+const MAX_WORK: usize = 256 * 1024;
+
 /// The receiving half of a [`WebSocket`](super::WebSocket) that was split.
 ///
 /// Dropping it does not end the connection: senders go on, and what the peer sends is read only while one of them is
@@ -36,6 +39,8 @@ pub(super) struct ReceiverState {
     timer: Timer,
     /// What the connection was last told that `half` holds.
     noted: usize,
+    /// How many bytes came, and were handed over, since the task has last waited.
+    work: usize,
     /// Whether this half has armed a cork and not seen it merged since.
     armed: bool,
     /// Whether the end has been told.
@@ -45,7 +50,7 @@ pub(super) struct ReceiverState {
 impl ReceiverState {
     pub(super) fn new(half: ReceiveHalf, inbox: Inbox) -> Self {
         let inbox = (!inbox.is_empty()).then(|| Box::new(inbox));
-        Self { half, inbox, timer: Timer::default(), noted: 0, armed: false, told: false }
+        Self { half, inbox, timer: Timer::default(), noted: 0, work: 0, armed: false, told: false }
     }
 
     /// The next message; `None` once the connection has ended cleanly.
@@ -104,6 +109,12 @@ impl ReceiverState {
         if self.inbox.as_ref().is_none_or(|inbox| inbox.is_empty()) && !self.half.is_due() {
             return Poll::Ready(None);
         }
+        if self.work >= MAX_WORK {
+            // What one read brings may inflate to a thousand times as much, and a peer may never let us wait.
+            self.work = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.armed {
             // The answer to what is next comes behind what another thread has in its cork.
             let mut core = shared.lock();
@@ -116,6 +127,9 @@ impl ReceiverState {
         let inbox = self.inbox.get_or_insert_with(buffers::take_inbox);
         let received = self.half.receive(inbox, delivery);
         self.release();
+        if let Ok(Some(event)) = &received {
+            self.work += event.len();
+        }
         if self.half.retained() < self.noted {
             self.noted = self.half.retained();
             // It is less than before.
@@ -158,6 +172,7 @@ impl ReceiverState {
         if filled.is_pending() {
             core.wait_for_change(cx);
             shared.settle(&mut core);
+            self.work = 0;
             self.release();
         } else {
             self.armed = shared.arm(&mut core);
@@ -217,7 +232,10 @@ impl ReceiverState {
                     self.half.stop();
                     core.send.received_eof();
                 }
-                Poll::Ready(Ok(_)) => return Poll::Ready(true),
+                Poll::Ready(Ok(len)) => {
+                    self.work += len;
+                    return Poll::Ready(true);
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 // The peer is silent only if nothing of it waits to be read.
                 Poll::Pending => ready!(self.poll_deadline(cx, core)),

@@ -27,7 +27,7 @@
 //! | T17 | RSV1 on continuations and control frames | `refuses_rsv1_over_tcp_where_it_means_nothing`, rfc7692_7_2_inflate: `refuses_rsv1_where_it_means_nothing` |
 //! | T18 | output around the buffer's size, final and empty blocks | `inflates_around_every_length_of_a_buffer`, `inflates_streams_that_end_in_every_legal_way`, rfc7692_bombs: `takes_a_message_that_inflates_to_the_limit_and_no_byte_more`, rfc7692_7_2_inflate: `inflates_the_next_message_behind_a_final_block`, `inflates_empty_messages`, `refuses_what_does_not_inflate`; ignored: `message_that_ends_inside_a_block_fails` |
 //! | T19 | fragments of one byte or none, without end | `holds_what_fragments_of_one_byte_carry_and_no_more`, `holds_what_fragments_of_one_byte_carry_in_segments_of_one_byte`, `holds_nothing_for_empty_fragments_however_many`, `is_told_over_tcp_what_its_fragments_come_to` |
-//! | T20 | many continuations | `joins_fragments_in_linear_time` |
+//! | T20 | many continuations | `joins_fragments_in_linear_time`, per_message: `compressed_fragment_of_one_byte_costs_the_same_however_much_came_before` |
 //! | T21 | a flood of Pongs | `holds_nothing_of_a_pong_flood`, rfc6455_5_5_control: `keeps_nothing_of_a_pong_flood` |
 //! | T22 | a flood of Pings by a peer that does not read | `stops_reading_a_peer_that_floods_with_pings_and_takes_no_pong`, `answers_the_newest_of_a_ping_flood_over_tcp`, rfc6455_5_5_control: `bounds_the_pongs_of_a_ping_flood_and_answers_the_newest`, `answers_pings_even_if_the_output_is_never_taken_to_its_end` |
 //! | T23 | Pings that are never answered | `holds_one_ping_of_a_peer_that_answers_none`, rfc6455_5_5_control: `keeps_one_ping_of_a_peer_that_answers_none` |

@@ -9,7 +9,11 @@ mod wire;
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -200,9 +204,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 }
 
-/// Polls once, with a waker that wakes nobody.
-pub(crate) fn poll_now<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
+/// Whether whoever was polled wants to be polled again.
+struct Turn(AtomicBool);
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// One for all polls, as a new one would be an allocation of the endpoint's to those who count.
+    static TURN: (Arc<Turn>, Waker) = {
+        let turn = Arc::new(Turn(AtomicBool::new(false)));
+        (Arc::clone(&turn), Waker::from(turn))
+    };
+}
+
+/// Polls until the future waits for something else than its turn.
+pub(crate) fn poll_now<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    TURN.with(|(turn, waker)| {
+        loop {
+            turn.0.store(false, Ordering::Relaxed);
+            let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+            if polled.is_ready() || !turn.0.load(Ordering::Relaxed) {
+                return polled;
+            }
+        }
+    })
 }
 
 /// Fails a test that would otherwise hang.

@@ -18,6 +18,19 @@ pub enum Event {
     Close(Option<CloseFrame>),
 }
 
+#[cfg(feature = "stream")]
+impl Event {
+    /// How many bytes of payload it hands over.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Message(message) => message.len(),
+            Self::Chunk(chunk) => chunk.bytes.len(),
+            Self::Ping(payload) | Self::Pong(payload) => payload.len(),
+            Self::Close(_) => 0,
+        }
+    }
+}
+
 /// The most bytes that a [`Chunk`] holds.
 pub(crate) const MAX_CHUNK: usize = 64 * 1024;
 
