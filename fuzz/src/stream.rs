@@ -65,11 +65,7 @@ pub fn hold(role: Role, conversation: &Conversation<'_>) {
             talk.step(choice, argument).await;
             talk.check_held();
         }
-        let pot = talk.pot.take();
         talk.end().await;
-        if let Some(pot) = pot {
-            pot.end();
-        }
     });
 }
 

@@ -39,7 +39,9 @@ pub(super) fn judge(
         assert!(dropped.is_none() || pongs.len() == due.len(), "a Pong that was dropped");
     }
     if let Err(Error::TimedOut(timeout)) = outcome {
-        let is_timed = setup.habits.max_queued_age().is_some() || setup.habits.policy_code().is_some();
+        let habits = setup.habits;
+        let is_timed =
+            habits.max_queued_age().is_some() || habits.policy_code().is_some() || setup.keepalive().is_some();
         assert!(is_timed, "{timeout:?} without a limit");
     }
 }

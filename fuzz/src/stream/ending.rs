@@ -60,6 +60,9 @@ impl Talk<'_> {
             }
             Ends::Gone => unreachable!("they are put back"),
         }
+        if let Some(pot) = self.pot {
+            pot.end();
+        }
     }
 
     async fn end_halves(&mut self, sender: Sender<Wire>, receiver: Option<Receiver<Wire>>) -> (End, u64) {
