@@ -4,7 +4,7 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 
 use sockeye::{
     Error, Role, WebSocket,
-    proto::connection::{DeflateSettings, End, Inbox, Initiator},
+    proto::connection::{DeflateSettings, End, Inbox},
     stream::serve_connection,
 };
 
@@ -44,7 +44,7 @@ async fn serve(conversation: &Conversation<'_>) {
     let pings = heard.said.iter().map(|(_, said)| if let Said::Ping(payload) = said { payload.len() + 2 } else { 0 });
     let answers_all = pings.sum::<usize>() < 4096 && !heard.may_be_refused(true);
     // A policy, a limit that depends on the clock or on what else is held: they only have to keep the order.
-    let is_free = setup.habits.has_none_beyond_bytes();
+    let is_free = setup.habits.has_none_beyond_bytes() && setup.keepalive().is_none();
     for (choice, argument) in script.steps() {
         match choice % 8 {
             0 | 1 => drop(world.push(usize::from(argument) + 1)),
@@ -76,16 +76,19 @@ async fn serve(conversation: &Conversation<'_>) {
     if let Some(pot) = pot {
         pot.end();
     }
-    let Some(Ended { outcome, end, dropped }) = outcome else { return };
+    let Some(ended) = outcome else { return };
     if !is_free {
-        let output = read_all(&world.wire.take_output(), setup.deflate());
-        let seen = &heard.said[..heard.said_within(world.fed)];
-        let is_whole = matches!(end, Some(End::Closed { by: Initiator::Peer, .. })) && world.takes_everything();
-        return limited::judge(setup, seen, &output.0, is_whole.then_some(dropped), &outcome);
+        return limited::judge(setup, &heard, &world, &ended);
     }
+    judge(setup, &heard, &world, answers_all, &ended);
+}
+
+/// Judges what went out where that depends on the peer's bytes alone.
+fn judge(setup: Setup, heard: &Heard, world: &World<'_>, answers_all: bool, ended: &Ended) {
+    let Ended { outcome, end, .. } = ended;
     // What is held back may not be refused for it.
     if let Err(Error::Protocol(fault)) = outcome
-        && heard.fault_within(world.fed) != Some(fault)
+        && heard.fault_within(world.fed) != Some(*fault)
     {
         assert!(heard.may_be_refused(true), "{fault:?}, not {:?}", heard.fault);
         return;
@@ -109,7 +112,7 @@ async fn serve(conversation: &Conversation<'_>) {
         );
     }
     match outcome {
-        Ok(()) => assert!(end.is_some_and(|end| end.is_clean())),
+        Ok(()) => assert!(end.as_ref().is_some_and(End::is_clean)),
         Err(Error::Protocol(_)) => assert!(matches!(end, Some(End::Failed(_)))),
         Err(Error::Lost | Error::Closed) => assert!(world.ended || world.torn || end.is_some()),
         Err(Error::Io(_)) => assert!(world.torn),
