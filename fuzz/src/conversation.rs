@@ -321,7 +321,7 @@ impl<'a> Talk<'a> {
             let is_allowed = fault == ProtocolError::InvalidDeflate && self.heard.may_be_refused(is_held)
                 || fault == ProtocolError::TooManyFinalBlocks
                 || is_too_big
-                || self.habits.may_fail(fault, self.pings_lately() + 1, self.memory_bound() as usize, Duration::ZERO);
+                || self.habits.may_fail(fault, self.pings_lately() + 1, self.memory_bound(), Duration::ZERO);
             assert!(is_allowed, "{fault:?} behind {} of {:?}", self.told, self.heard);
             self.refused = true;
         }
