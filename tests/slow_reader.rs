@@ -29,6 +29,7 @@ twins![
     sends_control_frames_in_front_of_what_waits,
     sends_all_that_waits_in_front_of_its_close,
     sends_all_that_waits_in_front_of_a_message_in_parts,
+    sends_all_that_waits_to_a_peer_that_has_ended_its_side,
     counts_what_empty_messages_cost,
     sends_a_large_message_if_nothing_waits,
     drops_prepared_messages_like_others,
@@ -220,6 +221,17 @@ fn sends_all_that_waits_in_front_of_a_message_in_parts(role: Role) {
     let sent = us.sent();
     assert_eq!(numbers(&sent), (0..210).collect::<Vec<_>>());
     assert_eq!(sent[200..202], [(0x01, b"par".to_vec()), (0x80, b"ts".to_vec())]);
+}
+
+fn sends_all_that_waits_to_a_peer_that_has_ended_its_side(role: Role) {
+    for policy in [SlowReader::DropNewest, SlowReader::DropOldest, SlowReader::Close(CloseCode::NORMAL)] {
+        let mut us = slow(role, policy, 256 * 1024);
+        send(&mut us, 0..100);
+        us.connection.receive_eof();
+        assert_eq!(us.end(), Some(&End::Lost));
+        assert_eq!(numbers(&us.sent()), (0..100).collect::<Vec<_>>());
+        assert_eq!((us.connection.queued(), us.connection.dropped()), (0, 0));
+    }
 }
 
 fn counts_what_empty_messages_cost(role: Role) {

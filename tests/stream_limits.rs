@@ -405,3 +405,18 @@ async fn peer_that_never_lets_us_wait_leaves_others_their_turns() {
         assert!(turns <= 2 * FRAMES * 1000 / (128 * 1024), "{turns} turns");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn room_for_the_rest_of_a_large_frame_counts_against_a_budget_while_it_is_waited_for() {
+    for role in ROLES {
+        let budget = MemoryBudget::new(10 << 20);
+        let wire = Wire::new();
+        let mut ws = open(wire.clone(), role, Config::new(role), None).with_budget(&budget);
+        let bytes = frame(opposite(role), BINARY, &vec![0; 900_000]);
+        for piece in bytes[..800_000].chunks(50_000) {
+            wire.push(piece);
+            assert!(poll_now(pin!(ws.recv())).is_pending());
+            assert_eq!(budget.held(), ws.retained());
+        }
+    }
+}

@@ -92,7 +92,7 @@ struct Pair {
 impl Pair {
     fn new(role: Role, settings: &DeflateSettings) -> Self {
         let now = Instant::now();
-        let open = |role| endpoint(config(role, 1 << 20, false), role, Some(settings), now);
+        let open = |role| endpoint(config(role, 1 << 20), role, Some(settings), now);
         Self {
             role,
             from: open(role),

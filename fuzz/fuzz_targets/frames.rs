@@ -56,8 +56,8 @@ fuzz_target!(|input: Input| {
         frame.encode(key, &mut bytes);
     }
     let now = Instant::now();
-    let mut first = endpoint(config(role, MAX_MESSAGE, false), role, None, now);
-    let heard = hear(Terms { role, max_message: Some(MAX_MESSAGE), deflate: None }, &bytes);
+    let mut first = endpoint(config(role, MAX_MESSAGE), role, None, now);
+    let heard = hear(Terms::new(role, Some(MAX_MESSAGE), None), &bytes);
     let (events, fault) = receive(&mut first, input.cuts, &bytes, now);
     assert_eq!(events.len(), heard.said.len());
     assert!(heard.said.iter().map(|(_, said)| said).eq(&events));
@@ -128,7 +128,7 @@ fn receive(connection: &mut Connection, cuts: Cuts, bytes: &[u8], now: Instant) 
 
 /// Sends what was heard to the other end, and that back.
 fn send_back(role: Role, events: &[Event], cuts: Cuts, now: Instant) {
-    let mut ends = [role, other(role)].map(|role| endpoint(config(role, MAX_MESSAGE, false), role, None, now));
+    let mut ends = [role, other(role)].map(|role| endpoint(config(role, MAX_MESSAGE), role, None, now));
     for way in [[0, 1], [1, 0]] {
         let [from, to] = way.map(|end| end as usize);
         let mut expected = Vec::new();

@@ -45,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
 fn by_rfc(input: &[u8]) -> Option<ProtocolError> {
     let header = &input[..input.len().min(MAX_HEADER_LEN)];
     let role = if input.get(1).is_some_and(|second| second & 0x80 != 0) { Role::Server } else { Role::Client };
-    let terms = Terms { role, max_message: None, deflate: Some((15, true)) };
+    let terms = Terms::new(role, None, Some((15, true)));
     let (at, fault) = hear(terms, header).fault?;
     // What is behind the header, and what only a connection knows, is for others.
     let is_of_header = at <= header_len(input) && fault != ProtocolError::UnexpectedContinuation;

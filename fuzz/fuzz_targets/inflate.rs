@@ -54,7 +54,7 @@ fuzz_target!(|input: Input<'_>| {
 fn receive(input: &Input<'_>, limit: usize, bits: u8, in_chunks: bool) -> Result<Vec<u8>, ProtocolError> {
     let now = Instant::now();
     let settings = deflate_settings([bits; 2], [true; 2]);
-    let mut client = endpoint(config(Role::Client, limit, false), Role::Client, Some(&settings), now);
+    let mut client = endpoint(config(Role::Client, limit), Role::Client, Some(&settings), now);
     let mut inbox = Inbox::with_capacity(1024);
     let delivery = if in_chunks { Delivery::Chunks } else { Delivery::Whole };
     let most = if in_chunks { 64 * 1024 } else { limit + 1 };

@@ -142,7 +142,7 @@ fn is_whole(role: Role, bytes: &[u8]) -> bool {
 
 fn ours(role: Role, cuts: Cuts, bytes: &[u8]) -> (Vec<Said>, Verdict, Option<ProtocolError>) {
     let now = Instant::now();
-    let mut connection = endpoint(config(role, MAX_MESSAGE, false), role, None, now);
+    let mut connection = endpoint(config(role, MAX_MESSAGE), role, None, now);
     let (mut inbox, mut said) = (Inbox::with_capacity(512), Vec::new());
     for piece in cuts.pieces(bytes) {
         inbox.extend(piece);

@@ -57,7 +57,7 @@ fn offending(text: &[u8]) -> Option<usize> {
 
 fn message(text: &[u8], expected: Result<(), ProtocolError>) {
     let now = Instant::now();
-    let mut server = endpoint(config(Role::Server, 1 << 20, false), Role::Server, None, now);
+    let mut server = endpoint(config(Role::Server, 1 << 20), Role::Server, None, now);
     let mut bytes = Vec::new();
     Frame::new(FIN | TEXT, text).sent_by(Role::Client, &mut bytes);
     let mut inbox = Inbox::new();

@@ -11,15 +11,19 @@ use sockeye::{
 };
 
 use crate::{
-    config, cuts, endpoint,
+    cuts, endpoint,
     frames::{PING, PONG, close_payload},
+    habits::Habits,
     heap, other,
     output::{Output, Want},
-    reference::{Heard, Said, Terms, close_code, hear},
+    reference::{Heard, Said, close_code, hear},
     script::{Conversation, Setup},
+    set_up,
 };
 
 mod out;
+mod slow;
+mod time;
 
 /// From how many bytes of Pongs on only the newest is owed (ARCHITECTURE.md, Decisions).
 const MAX_PONG_BYTES: usize = 4096;
@@ -48,6 +52,7 @@ pub fn hold(role: Role, conversation: &Conversation<'_>) {
 struct Talk<'a> {
     role: Role,
     setup: Setup,
+    habits: Habits,
     bytes: &'a [u8],
     heard: Heard,
     connection: Connection,
@@ -72,8 +77,14 @@ struct Talk<'a> {
     pings: u32,
     /// When the last unanswered keepalive Ping went out.
     asked: Option<Instant>,
-    /// Until when the transport had nothing to take, or took it.
+    /// Until when the transport had nothing to take, or took it; and until when nothing was queued.
     taken: Instant,
+    emptied: Instant,
+    /// When bytes came last, and the Pings of the last second.
+    heard_at: Instant,
+    heard_pings: Vec<Instant>,
+    /// Whether the Close is that of the policy for slow readers, whose words are its own.
+    is_too_slow: bool,
     /// How many bytes receiving has left on the heap, and how many were queued at the most.
     retained: isize,
     queued: usize,
@@ -106,23 +117,18 @@ struct Pongs {
 impl<'a> Talk<'a> {
     fn begin(role: Role, setup: Setup, bytes: &'a [u8]) -> Self {
         let deflate = setup.deflate();
-        let max_message = (setup.delivery() == Some(Delivery::Whole)).then_some(setup.max_message());
-        let theirs = deflate.as_ref().map(|deflate| match role {
-            Role::Server => (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover),
-            Role::Client => (deflate.agreed.server_max_window_bits, !deflate.agreed.server_no_context_takeover),
-        });
-        let heard = hear(Terms { role, max_message, deflate: theirs }, bytes);
-        let config = config(role, setup.max_message(), setup.has(Setup::KEEPALIVE));
+        let heard = hear(setup.terms(role, setup.delivery() == Some(Delivery::Whole)), bytes);
         let now = Instant::now();
         Self {
             role,
             setup,
+            habits: setup.habits,
             bytes,
             heard,
-            connection: endpoint(config, role, deflate.as_ref(), now),
+            connection: endpoint(set_up(role, setup), role, deflate.as_ref(), now),
             inbox: Inbox::with_capacity(INBOX),
             now,
-            output: Output::new(role, deflate.as_ref()),
+            output: Output::new(role, deflate.as_ref()).of_dropping(setup.habits.may_drop()),
             fed: 0,
             told: 0,
             chunks: Vec::new(),
@@ -137,6 +143,10 @@ impl<'a> Talk<'a> {
             pings: 0,
             asked: None,
             taken: now,
+            emptied: now,
+            heard_at: now,
+            heard_pings: Vec::new(),
+            is_too_slow: false,
             retained: 0,
             queued: 0,
         }
@@ -179,6 +189,7 @@ impl<'a> Talk<'a> {
         self.fed += piece.len();
         if !self.deaf {
             self.asked = None;
+            self.heard_at = self.now;
         }
         while let Some(event) = self.receive() {
             self.hear(&event);
@@ -205,7 +216,7 @@ impl<'a> Talk<'a> {
 
     fn receive(&mut self) -> Option<Event> {
         let delivery = self.delivery();
-        let queued = self.connection.queued();
+        let encoded = self.encoded();
         let (received, peak, grown) =
             heap::measured(|| self.connection.receive_as(&mut self.inbox, delivery, self.now));
         self.retained += grown;
@@ -213,7 +224,7 @@ impl<'a> Talk<'a> {
         match received {
             Ok(event) => {
                 if let Some(Event::Ping(payload)) = &event {
-                    self.answer(payload, queued);
+                    self.answer(payload, encoded);
                 }
                 event
             }
@@ -282,7 +293,13 @@ impl<'a> Talk<'a> {
                 self.stage = Stage::Ended(End::Closed { by: Initiator::Peer, ours: theirs.clone(), theirs });
             }
             Stage::CloseSent { payload, .. } => {
-                let ours = CloseFrame::parse(&payload.into()).expect("what was sent is valid");
+                let ours = match self.connection.end() {
+                    Some(End::Closed { ours, .. }) if self.is_too_slow => {
+                        assert_eq!(ours.as_ref().map(|ours| ours.code.get()), self.habits.policy_code());
+                        ours.clone()
+                    }
+                    _ => CloseFrame::parse(&payload.into()).expect("what was sent is valid"),
+                };
                 self.stage = Stage::Ended(End::Closed { by: Initiator::Us, ours, theirs });
             }
             ended @ Stage::Ended(_) => self.stage = ended,
@@ -298,11 +315,13 @@ impl<'a> Talk<'a> {
         let expected = self.heard.fault_within(self.fed);
         let in_order = expected == Some(fault) && self.told == self.heard.said.len();
         // Messages beyond the limit are fine in chunks and not as a whole, and here it changes.
-        let is_too_big = matches!(fault, ProtocolError::MessageTooBig { .. }) && self.setup.delivery().is_none();
+        let is_too_big = matches!(fault, ProtocolError::MessageTooBig { .. } | ProtocolError::InflatedTooBig { .. })
+            && self.setup.delivery().is_none();
         if !in_order {
             let is_allowed = fault == ProtocolError::InvalidDeflate && self.heard.may_be_refused(is_held)
                 || fault == ProtocolError::TooManyFinalBlocks
-                || is_too_big;
+                || is_too_big
+                || self.habits.may_fail(fault, self.pings_lately() + 1, self.memory_bound(), Duration::ZERO);
             assert!(is_allowed, "{fault:?} behind {} of {:?}", self.told, self.heard);
             self.refused = true;
         }
@@ -355,8 +374,27 @@ impl<'a> Talk<'a> {
     }
 
     fn check_memory(&self) {
+        self.check_retained();
         let bound = self.memory_bound() as isize;
         assert!(self.retained <= bound, "{} bytes kept for {} that came", self.retained, self.fed);
+    }
+
+    /// With permessage-deflate, the state of the codecs counts too, which no limit is for.
+    fn check_retained(&self) {
+        let (retained, queued) = (self.connection.retained(), self.connection.queued());
+        assert!(retained >= queued, "{retained} bytes are held, and {queued} are queued");
+        let Some(limit) = self.habits.max_retained() else { return };
+        if self.setup.delivery() == Some(Delivery::Whole) && !self.setup.has(Setup::DEFLATE) {
+            // Beside the message, a control frame may be unfinished.
+            assert!(retained - queued <= limit + 400, "{} bytes are held of what came", retained - queued);
+        }
+    }
+
+    /// How many Pings were taken within the last second.
+    fn pings_lately(&mut self) -> usize {
+        let now = self.now;
+        self.heard_pings.retain(|at| *at + Duration::from_secs(1) > now);
+        self.heard_pings.len()
     }
 
     fn end(mut self) {
@@ -364,7 +402,7 @@ impl<'a> Talk<'a> {
             self.transmit(usize::MAX);
         }
         self.check_state();
-        self.output.end(self.dropped);
+        self.output.end(self.dropped, self.connection.dropped());
         assert!(self.pongs.owed.is_none(), "a Pong that is owed for ever");
         self.eof();
         self.check_state();

@@ -4,19 +4,22 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 
 use sockeye::{
     Error, Role, WebSocket,
-    proto::connection::{End, Inbox},
+    proto::connection::{DeflateSettings, End, Inbox},
     stream::serve_connection,
 };
 
 use crate::{
-    config, cuts, endpoint,
+    cuts, endpoint,
     frames::{self, BINARY, CLOSE, FIN, Frame, PONG, TEXT, close_payload},
     output::Inflater,
-    reference::{Heard, Said, Terms, close_code, hear},
-    script::Conversation,
-    stream::{World, block_on},
-    transport::Task,
+    reference::{Heard, Said, close_code, hear},
+    script::{Conversation, Setup},
+    set_up,
+    stream::{Pot, World, block_on},
+    transport::{Task, Wire},
 };
+
+mod limited;
 
 /// Holds one.
 ///
@@ -31,20 +34,17 @@ async fn serve(conversation: &Conversation<'_>) {
     let Conversation { setup, script, .. } = *conversation;
     let role = Role::Server;
     let bytes = &*conversation.bytes(Role::Client);
-    let deflate = setup.deflate();
-    let theirs = deflate
-        .as_ref()
-        .map(|deflate| (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover));
-    let heard = hear(Terms { role, max_message: Some(setup.max_message()), deflate: theirs }, bytes);
-    let config = config(role, setup.max_message(), false);
-    let connection = endpoint(config, role, deflate.as_ref(), tokio::time::Instant::now().into_std());
+    let heard = hear(setup.terms(role, true), bytes);
     let mut world = World::new(setup, bytes);
-    let ws = WebSocket::new(world.wire.clone(), connection, Inbox::new());
+    let pot = Pot::new(setup.habits);
+    let ws = open(setup, &world, pot.as_ref());
     let mut served = Box::pin(serve_connection(ws, |ws| echo(ws, setup.way())));
     let (task, mut outcome) = (Task::default(), None);
     // Of more Pongs than may wait, only the newest is owed; and an inflater may refuse what the reference takes.
     let pings = heard.said.iter().map(|(_, said)| if let Said::Ping(payload) = said { payload.len() + 2 } else { 0 });
     let answers_all = pings.sum::<usize>() < 4096 && !heard.may_be_refused(true);
+    // A policy, a limit that depends on the clock or on what else is held: they only have to keep the order.
+    let is_free = setup.habits.has_none_beyond_bytes() && setup.keepalive().is_none();
     for (choice, argument) in script.steps() {
         match choice % 8 {
             0 | 1 => drop(world.push(usize::from(argument) + 1)),
@@ -58,7 +58,7 @@ async fn serve(conversation: &Conversation<'_>) {
         if outcome.is_none() && task.is_woken() {
             match task.run(served.as_mut()) {
                 Poll::Ready(output) => outcome = Some(output),
-                Poll::Pending => assert_nothing_held_back(&world, &heard, answers_all),
+                Poll::Pending => assert_nothing_held_back(&world, &heard, answers_all && is_free),
             }
         }
     }
@@ -69,19 +69,31 @@ async fn serve(conversation: &Conversation<'_>) {
             outcome = Some(output);
             break;
         }
-        assert_nothing_held_back(&world, &heard, answers_all);
+        assert_nothing_held_back(&world, &heard, answers_all && is_free);
         assert!(world.go_on().await, "nobody wakes the handler");
     }
-    let Some((outcome, end)) = outcome else { return };
+    drop(served);
+    if let Some(pot) = pot {
+        pot.end();
+    }
+    let Some(ended) = outcome else { return };
+    if !is_free {
+        return limited::judge(setup, &heard, &world, &ended);
+    }
+    judge(setup, &heard, &world, answers_all, &ended);
+}
+
+/// Judges what went out where that depends on the peer's bytes alone.
+fn judge(setup: Setup, heard: &Heard, world: &World<'_>, answers_all: bool, ended: &Ended) {
+    let Ended { outcome, end, .. } = ended;
     // What is held back may not be refused for it.
     if let Err(Error::Protocol(fault)) = outcome
-        && heard.fault_within(world.fed) != Some(fault)
+        && heard.fault_within(world.fed) != Some(*fault)
     {
         assert!(heard.may_be_refused(true), "{fault:?}, not {:?}", heard.fault);
         return;
     }
-    let inflater = deflate.as_ref().map(|deflate| Inflater::of_peer(role, deflate));
-    let (mut frames, rest) = read_all(&world.wire.take_output(), inflater);
+    let (mut frames, rest) = read_all(&world.wire.take_output(), setup.deflate());
     let said = heard.said[..heard.said_within(world.fed)].iter().map(|(_, said)| said);
     let mut replies: Vec<Frame> = said.filter_map(reply).collect();
     if let Some(fault) = heard.fault_within(world.fed) {
@@ -100,11 +112,28 @@ async fn serve(conversation: &Conversation<'_>) {
         );
     }
     match outcome {
-        Ok(()) => assert!(end.is_some_and(|end| end.is_clean())),
+        Ok(()) => assert!(end.as_ref().is_some_and(End::is_clean)),
         Err(Error::Protocol(_)) => assert!(matches!(end, Some(End::Failed(_)))),
         Err(Error::Lost | Error::Closed) => assert!(world.ended || world.torn || end.is_some()),
         Err(Error::Io(_)) => assert!(world.torn),
         Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// How a handler ended.
+struct Ended {
+    outcome: Result<(), Error>,
+    end: Option<End>,
+    dropped: u64,
+}
+
+fn open(setup: Setup, world: &World<'_>, pot: Option<&Pot>) -> WebSocket<Wire> {
+    let (role, now) = (Role::Server, tokio::time::Instant::now().into_std());
+    let connection = endpoint(set_up(role, setup), role, setup.deflate().as_ref(), now);
+    let ws = WebSocket::new(world.wire.clone(), connection, Inbox::new());
+    match pot {
+        Some(pot) => pot.share(ws),
+        None => ws,
     }
 }
 
@@ -128,7 +157,7 @@ fn assert_nothing_held_back(world: &World<'_>, heard: &Heard, answers_all: bool)
 }
 
 /// Sends back what comes, in one of four ways; gives how it ended.
-async fn echo(mut ws: WebSocket<crate::transport::Wire>, way: u8) -> (Result<(), Error>, Option<End>) {
+async fn echo(mut ws: WebSocket<Wire>, way: u8) -> Ended {
     let mut count = 0_u32;
     let outcome = loop {
         match ws.recv().await {
@@ -152,8 +181,7 @@ async fn echo(mut ws: WebSocket<crate::transport::Wire>, way: u8) -> (Result<(),
             Err(error) => break Err(error),
         }
     };
-    let end = ws.end();
-    (outcome, end)
+    Ended { outcome, end: ws.end(), dropped: ws.dropped() }
 }
 
 /// Waits for one poll.
@@ -181,7 +209,8 @@ fn reply(said: &Said) -> Option<Frame> {
 }
 
 /// The frames, inflated, and how many bytes are behind them.
-fn read_all(output: &[u8], mut inflater: Option<Inflater>) -> (Vec<Frame>, usize) {
+fn read_all(output: &[u8], deflate: Option<DeflateSettings>) -> (Vec<Frame>, usize) {
+    let mut inflater = deflate.map(|deflate| Inflater::of_peer(Role::Server, &deflate));
     let (mut frames, mut at) = (Vec::new(), 0);
     while let Some((frame, _, len)) = frames::read(Role::Server, &output[at..]) {
         at += len;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sockeye::{
-    Config, DeflateConfig, Keepalive, Limits, Role,
+    Config, DeflateConfig, Limits, Role,
     proto::{
         connection::{Connection, DeflateSettings, MaskingKeys},
         extension::deflate::DeflateAgreed,
@@ -15,10 +15,13 @@ use sockeye::{
     },
 };
 
+use script::Setup;
+
 pub mod conversation;
 pub mod cuts;
 pub mod echo;
 pub mod frames;
+pub mod habits;
 pub mod heap;
 pub mod output;
 pub mod puff;
@@ -33,14 +36,16 @@ const HEAD_LIMITS: Limits = Limits::internet().max_head(2048).max_headers(20).ma
 
 /// How long every endpoint here waits for the answer to its Close.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The keepalive of those that have one.
-pub const KEEPALIVE: Keepalive = Keepalive { interval: Duration::from_secs(5), timeout: Duration::from_secs(3) };
 
-/// An endpoint that takes messages of at most so many bytes, with keepalive or without.
-pub const fn config(role: Role, max_message: usize, keepalive: bool) -> Config {
-    let keepalive = if keepalive { Some(KEEPALIVE) } else { None };
+/// An endpoint that takes messages of at most so many bytes, without keepalive.
+pub const fn config(role: Role, max_message: usize) -> Config {
     let limits = Limits::trusted().max_message(max_message).close_timeout(CLOSE_TIMEOUT);
-    Config::new(role).limits(limits).keepalive(keepalive)
+    Config::new(role).limits(limits).keepalive(None)
+}
+
+/// An endpoint as an input sets it up.
+pub fn set_up(role: Role, setup: Setup) -> Config {
+    setup.habits.apply(config(role, setup.max_message()).keepalive(setup.keepalive()))
 }
 
 /// How many bytes, header lines and bytes of a target a head may have.

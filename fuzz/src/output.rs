@@ -28,10 +28,16 @@ pub enum Want {
 pub struct Output {
     role: Role,
     wanted: VecDeque<Want>,
+    /// The messages, where control frames may overtake them, each with whether it may be dropped.
+    waiting: Option<VecDeque<(Want, bool)>>,
+    /// How many have been passed over.
+    skipped: usize,
     /// What is no whole frame yet.
     rest: Vec<u8>,
     read: u32,
     inflater: Option<Inflater>,
+    /// Whether the message is compressed of which a frame was heard last.
+    compressed: bool,
     closed: bool,
 }
 
@@ -39,13 +45,40 @@ impl Output {
     /// Listens to an endpoint.
     pub fn new(role: Role, deflate: Option<&DeflateSettings>) -> Self {
         let inflater = deflate.map(|deflate| Inflater::of_peer(role, deflate));
-        Self { role, wanted: VecDeque::new(), rest: Vec::new(), read: 0, inflater, closed: false }
+        Self {
+            role,
+            wanted: VecDeque::new(),
+            waiting: None,
+            skipped: 0,
+            rest: Vec::new(),
+            read: 0,
+            inflater,
+            compressed: false,
+            closed: false,
+        }
+    }
+
+    /// Listens to one that has messages wait and drops some: control frames and messages come in an order of their own.
+    #[must_use]
+    pub fn of_dropping(self, drops: bool) -> Self {
+        Self { waiting: drops.then(VecDeque::new), ..self }
+    }
+
+    /// Waits for one more frame, a message that may be dropped if the endpoint does that.
+    pub fn want_message(&mut self, want: Want) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.push_back((want, true)),
+            None => self.want(want),
+        }
     }
 
     /// Waits for one more frame.
     pub fn want(&mut self, want: Want) {
         assert!(!matches!(self.wanted.back(), Some(Want::Close { .. } | Want::Fault { .. })), "the test is wrong");
-        self.wanted.push_back(want);
+        match (&mut self.waiting, &want) {
+            (Some(waiting), Want::Data { .. }) => waiting.push_back((want, false)),
+            _ => self.wanted.push_back(want),
+        }
     }
 
     /// Hears what goes out.
@@ -59,21 +92,56 @@ impl Output {
                 assert_eq!(found, key(self.read), "a masking key that is not the next one");
             }
             self.read += 1;
-            let want = self.wanted.pop_front();
-            self.check(&frame, want.as_ref());
+            let said = self.inflated(&frame);
+            let want = self.next(&frame, &said);
+            self.check(&frame, &said, want.as_ref());
         }
         self.rest.drain(..at);
     }
 
-    /// Ends: everything has come, or the connection was given up, which may be in the middle of a frame.
-    pub fn end(&self, given_up: bool) {
-        if !given_up {
-            assert!(self.rest.is_empty(), "the output ends inside a frame");
-            assert!(self.wanted.is_empty(), "never sent: {:?}", self.wanted);
+    /// Ends: everything has come but what was `dropped`, or the connection was given up, which may be in the middle of
+    /// a frame.
+    pub fn end(&self, given_up: bool, dropped: u64) {
+        let missing = self.waiting.as_ref().map_or(0, VecDeque::len) + self.skipped;
+        if given_up {
+            assert!(dropped <= missing as u64, "{dropped} were dropped, and {missing} are missing");
+            return;
+        }
+        assert!(self.rest.is_empty(), "the output ends inside a frame");
+        assert!(self.wanted.is_empty(), "never sent: {:?}", self.wanted);
+        assert_eq!(dropped, missing as u64, "what is missing is not what was dropped");
+        let is_kept = |(_, may_be_dropped): &(Want, bool)| !may_be_dropped;
+        assert!(!self.waiting.iter().flatten().any(is_kept), "dropped what may not be: {:?}", self.waiting);
+    }
+
+    /// What a frame says, inflated.
+    fn inflated(&mut self, frame: &Frame) -> Vec<u8> {
+        if frame.opcode() >= frames::CLOSE {
+            return frame.payload.clone();
+        }
+        if frame.opcode() != frames::CONTINUATION {
+            self.compressed = frame.rsv1();
+        }
+        match &mut self.inflater {
+            Some(inflater) if self.compressed => inflater.inflate(&frame.payload, frame.fin()),
+            _ => frame.payload.clone(),
         }
     }
 
-    fn check(&mut self, frame: &Frame, want: Option<&Want>) {
+    /// What is to come next, or behind messages that were dropped.
+    fn next(&mut self, frame: &Frame, said: &[u8]) -> Option<Want> {
+        let Some(waiting) = self.waiting.as_mut().filter(|_| frame.opcode() < frames::CLOSE) else {
+            return self.wanted.pop_front();
+        };
+        let passed = waiting.iter().position(|(want, _)| matches!(want, Want::Data { bytes, .. } if bytes == said));
+        for (want, may_be_dropped) in waiting.drain(..passed.unwrap_or(0)) {
+            assert!(may_be_dropped, "{want:?} was dropped, and may not be");
+            self.skipped += 1;
+        }
+        waiting.pop_front().map(|(want, _)| want)
+    }
+
+    fn check(&mut self, frame: &Frame, said: &[u8], want: Option<&Want>) {
         match want {
             Some(Want::Data { first, bytes, compressed }) => {
                 assert_eq!(frame.first & !frames::RSV1, *first, "{frame:?}, not {want:?}");
@@ -83,13 +151,7 @@ impl Output {
                     Some(compressed) => assert_eq!(frame.rsv1(), *compressed && starts, "{frame:?}, not {want:?}"),
                     None => assert!(self.inflater.is_some() && starts),
                 }
-                let heard = match &mut self.inflater {
-                    Some(inflater) if frame.rsv1() || *compressed == Some(true) => {
-                        &inflater.inflate(&frame.payload, frame.fin())
-                    }
-                    _ => &frame.payload,
-                };
-                assert!(heard == bytes, "{frame:?} says {heard:x?}, not {want:?}");
+                assert!(said == bytes, "{frame:?} says {said:x?}, not {want:?}");
             }
             Some(Want::Control { opcode, payload }) => {
                 assert_eq!((frame.opcode(), &frame.payload), (*opcode, payload), "{frame:?}, not {want:?}");

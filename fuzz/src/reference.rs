@@ -22,8 +22,27 @@ pub struct Terms {
     pub role: Role,
     /// The largest message; `None` if messages are not held.
     pub max_message: Option<usize>,
+    /// The largest frame, and what a compressed message that is held may inflate to.
+    pub max_frame: u64,
+    pub max_inflated: usize,
     /// The peer's window and whether it looks back at earlier messages.
     pub deflate: Option<(u8, bool)>,
+}
+
+impl Terms {
+    /// Without limits on frames and on what is inflated.
+    pub const fn new(role: Role, max_message: Option<usize>, deflate: Option<(u8, bool)>) -> Self {
+        Self { role, max_message, max_frame: u64::MAX, max_inflated: usize::MAX, deflate }
+    }
+
+    /// How long a message may become, and what it is that is longer.
+    fn limit(&self, compressed: bool) -> (usize, ProtocolError) {
+        let limit = self.max_message.unwrap_or(usize::MAX);
+        match self.max_inflated {
+            inflated if compressed && inflated < limit => (inflated, ProtocolError::InflatedTooBig { limit: inflated }),
+            _ => (limit, ProtocolError::MessageTooBig { limit }),
+        }
+    }
 }
 
 /// Something that the peer says.
@@ -212,6 +231,9 @@ impl Reader<'_> {
             (Role::Client, true) => return Err(ProtocolError::MaskedFrame),
             _ => {}
         }
+        if len > self.terms.max_frame {
+            return Err(ProtocolError::FrameTooBig { limit: self.terms.max_frame });
+        }
         if rsv != 0 && self.terms.deflate.is_none() {
             return Err(ProtocolError::ReservedBits { opcode, bits: rsv });
         }
@@ -260,7 +282,7 @@ impl Reader<'_> {
             Some(Open { compressed: true, .. }) => self.deflated(byte),
             Some(open) => {
                 open.bytes.push(byte);
-                open.check(self.terms.max_message)
+                open.check(self.terms.limit(false))
             }
             None => unreachable!("a header without a message was refused"),
         }
@@ -271,10 +293,11 @@ impl Reader<'_> {
         self.heard.deflated.push(byte);
         // Beyond the largest window, so that the verdict depends on nothing but the bytes.
         let inflater = self.inflater.get_or_insert_with(|| Inflate::new(15));
-        let room = self.terms.max_message.map_or(usize::MAX, |limit| limit + 1 - open.bytes.len());
+        let limit = self.terms.limit(true);
+        let room = limit.0.saturating_add(1) - open.bytes.len();
         let inflated = inflater.inflate(&[byte], &mut open.bytes, room.min(1 << 30));
         open.open_block = true;
-        open.check(self.terms.max_message)?;
+        open.check(limit)?;
         match inflated {
             Err(Invalid) => Err(ProtocolError::InvalidDeflate),
             Ok((_, true)) => {
@@ -306,8 +329,7 @@ impl Reader<'_> {
 
 impl Open {
     /// Judges the bytes that are new, one after the other: text, then the limit.
-    fn check(&mut self, limit: Option<usize>) -> Result<(), ProtocolError> {
-        let limit = limit.unwrap_or(usize::MAX);
+    fn check(&mut self, (limit, fault): (usize, ProtocolError)) -> Result<(), ProtocolError> {
         let within = &self.bytes[..self.bytes.len().min(limit.saturating_add(1))];
         if self.is_text {
             match std::str::from_utf8(&within[self.checked..]) {
@@ -316,7 +338,7 @@ impl Open {
                 Err(error) => self.checked += error.valid_up_to(),
             }
         }
-        if self.bytes.len() > limit { Err(ProtocolError::MessageTooBig { limit }) } else { Ok(()) }
+        if self.bytes.len() > limit { Err(fault) } else { Ok(()) }
     }
 }
 
@@ -356,8 +378,12 @@ pub fn close(payload: &[u8]) -> Result<Option<(u16, String)>, ProtocolError> {
 pub const fn close_code(fault: ProtocolError) -> u16 {
     match fault {
         ProtocolError::InvalidUtf8 | ProtocolError::InvalidDeflate => 1007,
-        ProtocolError::MessageTooBig { .. } => 1009,
-        ProtocolError::TooManyFinalBlocks => 1008,
+        ProtocolError::MessageTooBig { .. }
+        | ProtocolError::InflatedTooBig { .. }
+        | ProtocolError::FrameTooBig { .. }
+        | ProtocolError::RetainedTooMuch { .. } => 1009,
+        ProtocolError::TooManyFinalBlocks | ProtocolError::TooManyPings { .. } | ProtocolError::Idle { .. } => 1008,
+        ProtocolError::BudgetSpent { .. } => 1013,
         _ => 1002,
     }
 }

@@ -8,13 +8,15 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use arbitrary::{Arbitrary, Unstructured};
 use sockeye::{
-    Role,
+    Keepalive, Role,
     proto::connection::{DeflateSettings, Delivery},
 };
 
 use crate::{
     cuts, deflate_settings,
     frames::{self, Frame},
+    habits::Habits,
+    reference::Terms,
 };
 
 /// A conversation.
@@ -48,6 +50,7 @@ pub struct Setup {
     pub cut: u8,
     /// How the transport goes on at each poll.
     pub pace: [u8; 4],
+    pub habits: Habits,
 }
 
 impl Setup {
@@ -125,6 +128,22 @@ impl Setup {
     fn bits(self) -> [u8; 2] {
         let bits = |of: u8| if of < 4 { 15 } else { of + 5 };
         [bits(self.sizes >> 3 & 7), bits(self.sizes >> 5 & 7)]
+    }
+
+    pub fn keepalive(self) -> Option<Keepalive> {
+        self.has(Self::KEEPALIVE).then(|| self.habits.keepalive())
+    }
+
+    /// What the reference is to know of an endpoint that takes messages in as a whole, or does not.
+    pub fn terms(self, role: Role, is_held: bool) -> Terms {
+        let deflate = self.deflate().map(|deflate| match role {
+            Role::Server => (deflate.agreed.client_max_window_bits, !deflate.agreed.client_no_context_takeover),
+            Role::Client => (deflate.agreed.server_max_window_bits, !deflate.agreed.server_no_context_takeover),
+        });
+        let max_frame = self.habits.max_frame();
+        let limits = |max_message| (max_message, self.habits.max_inflated());
+        let (max_message, max_inflated) = if is_held { limits(Some(self.max_message())) } else { (None, usize::MAX) };
+        Terms { role, max_message, max_frame, max_inflated, deflate }
     }
 
     pub fn deflate(self) -> Option<DeflateSettings> {

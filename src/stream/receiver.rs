@@ -237,6 +237,8 @@ impl ReceiverState {
                     return Poll::Ready(true);
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
+                // Room was made for what is to come.
+                Poll::Pending if self.half.retained() > self.noted => {}
                 // The peer is silent only if nothing of it waits to be read.
                 Poll::Pending => ready!(self.poll_deadline(cx, core)),
             }

@@ -44,7 +44,42 @@ const ECHO: [&[[u8; 2]]; 5] = [
     &[[2, 40], [4, 1], [7, 9], [0, 9]],
 ];
 
+/// Messages for a peer that does not read, Pings between, and time.
+const SLOW_CORE: [[u8; 2]; 13] = [
+    [3, 11],
+    [3, 7],
+    [6, 4],
+    [5, 6],
+    [3, 12],
+    [13, 60],
+    [0, 30],
+    [3, 10],
+    [12, 200],
+    [3, 5],
+    [13, 255],
+    [15, 0],
+    [11, 1],
+];
+const SLOW_STREAM: [[u8; 2]; 14] = [
+    [12, 2],
+    [6, 90],
+    [6, 82],
+    [9, 1],
+    [15, 89],
+    [7, 88],
+    [0, 60],
+    [2, 1],
+    [13, 12],
+    [10, 0x60],
+    [8, 0x81],
+    [12, 60],
+    [13, 250],
+    [8, 0x99],
+];
+const SLOW_ECHO: [[u8; 2]; 9] = [[4, 0], [0, 80], [0, 90], [6, 60], [0, 90], [4, 20], [6, 250], [0, 90], [4, 2]];
+
 pub fn add(seeds: &mut Seeds) {
+    habits(seeds);
     for (number, (name, frames, deflate)) in samples::all().into_iter().enumerate() {
         let of_client = wire(Role::Client, &frames, number);
         let of_server = wire(Role::Server, &frames, number);
@@ -68,8 +103,40 @@ pub fn add(seeds: &mut Seeds) {
     }
 }
 
+/// Each choice of a limit or habit once, with a talk that meets it: waiting, sizes, shared.
+fn habits(seeds: &mut Seeds) {
+    let choices = (1..4_u8).flat_map(|choice| (0..8).map(move |of| (choice, of)));
+    for (choice, of) in choices.chain((4..8).map(|choice| (choice, 8))).chain([(3, 8)]) {
+        let bits = choice << (of % 4 * 2);
+        let habits = match of {
+            // A policy is met where little may be queued.
+            0 => [bits | 8, 0, 0],
+            2 => [bits | choice % 3 + 1 | 8, 0, 0],
+            1 | 3 => [bits, 0, choice << 4],
+            4..8 => [0, bits, 0],
+            _ => [0, 0, choice | 8],
+        };
+        for (target, peer, script) in [
+            ("server", Role::Client, &SLOW_CORE[..]),
+            ("client", Role::Server, &SLOW_CORE),
+            ("server_stream", Role::Client, &SLOW_STREAM),
+            ("client_stream", Role::Server, &SLOW_STREAM),
+            ("served", Role::Client, &SLOW_ECHO),
+        ] {
+            let deflate = of == 5;
+            let name = if deflate { "12-dynamic" } else { ["10-many-0", "2.10-pings"][usize::from(of == 7)] };
+            let samples = samples::all();
+            let (_, frames, _) = samples.iter().find(|(sample, ..)| sample == name).expect("it is one of them");
+            let flags = u8::from(deflate) | if of == 3 { Setup::KEEPALIVE } else { 0 };
+            let front = [flags, 0, 9, 0, 0, 0, 0, habits[0], habits[1], habits[2], script.len() as u8];
+            let bytes = [&front[..], script.as_flattened(), &wire(peer, frames, 1)].concat();
+            seeds.add(target, &format!("14-{of}-{choice}"), bytes);
+        }
+    }
+}
+
 /// Who the endpoint is: each of a few ways in turn.
-fn setup(number: usize, deflate: bool) -> [u8; 7] {
+fn setup(number: usize, deflate: bool) -> [u8; 10] {
     const FLAGS: [u8; 7] = [
         0,
         8,
@@ -88,7 +155,7 @@ fn setup(number: usize, deflate: bool) -> [u8; 7] {
         9 => (Setup::LARGE, (number * 7) as u8),
         _ => (0, [0, 3, 255][number / 2 % 3]),
     };
-    [flags, sizes, cut, a, b, c, d]
+    [flags, sizes, cut, a, b, c, d, 0, 0, 0]
 }
 
 /// As a peer of `role` sends them; a key of zeros leaves the payload open to mutations.

@@ -1,16 +1,15 @@
 //! What the endpoint is told to send and to wait for, and what has to come of it.
 
-use std::{io::IoSlice, time::Duration};
+use std::io::IoSlice;
 
 use bytes::Bytes;
 use sockeye::{
     CloseCode, CloseFrame, Compress, Kind, Message, PreparedMessage, Role,
-    proto::connection::{End, SendError, Timeout},
+    proto::connection::{End, SendError},
 };
 
-use super::{MAX_PONG_BYTES, MAX_SENT, Part, Pongs, Stage, Talk};
+use super::{MAX_PONG_BYTES, MAX_SENT, Part, Stage, Talk};
 use crate::{
-    CLOSE_TIMEOUT, KEEPALIVE,
     frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close_payload},
     output::Want,
     script::{Setup, payload},
@@ -20,24 +19,23 @@ impl Talk<'_> {
     pub(super) fn send(&mut self, choice: u8, argument: u8) {
         let compress = [Compress::Auto, Compress::Always, Compress::Never][usize::from(argument >> 5) % 3];
         let Some((message, bytes)) = self.next_message(choice, argument) else { return };
-        let sent = self.connection.send_with(&message, compress);
-        if self.may_send(sent) {
+        if self.submit(bytes.len(), |connection| connection.send_with(&message, compress)) {
             let deflates = self.setup.deflate().is_some() && compress != Compress::Never;
             let compressed = match deflates {
                 false => Some(false),
                 true if self.forgets() => None,
                 true => Some(true),
             };
-            self.output.want(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
+            self.output.want_message(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
         }
     }
 
     pub(super) fn send_prepared(&mut self, argument: u8) {
         let Some((message, bytes)) = self.next_message(argument, argument) else { return };
-        let sent = self.connection.send_prepared(&PreparedMessage::new(message.clone()));
-        if self.may_send(sent) {
+        let prepared = PreparedMessage::new(message.clone());
+        if self.submit(bytes.len(), |connection| connection.send_prepared(&prepared)) {
             let compressed = if self.setup.deflate().is_some() { None } else { Some(false) };
-            self.output.want(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
+            self.output.want_message(Want::Data { first: FIN | opcode(message.kind()), bytes, compressed });
         }
     }
 
@@ -66,7 +64,7 @@ impl Talk<'_> {
     }
 
     /// Judges the answer to a message.
-    fn may_send(&self, sent: Result<(), SendError>) -> bool {
+    pub(super) fn may_send(&self, sent: Result<(), SendError>) -> bool {
         let expected = match (&self.stage, &self.part) {
             (Stage::Open, None) => Ok(()),
             (Stage::Open, Some(_)) => Err(SendError::MessageOpen),
@@ -151,7 +149,9 @@ impl Talk<'_> {
         let reason = "é".repeat(usize::from(argument >> 2));
         let frame = (argument != 0)
             .then(|| CloseFrame::new(CloseCode::new(code).expect("one that may be sent"), reason.as_str()));
+        let dropped = self.connection.dropped();
         self.connection.close(frame, self.now);
+        assert_eq!(self.connection.dropped(), dropped, "a Close that drops what was sent before");
         if self.stage == Stage::Open {
             let fits = reason.len().min(122);
             let payload = if argument == 0 { Vec::new() } else { close_payload(code, &reason[..fits]) };
@@ -162,27 +162,43 @@ impl Talk<'_> {
     }
 
     /// Has a Ping answered: at once, or if too many answers wait, later by the newest.
-    pub(super) fn answer(&mut self, payload: &[u8], queued: usize) {
-        let grown = self.connection.queued() - queued;
+    pub(super) fn answer(&mut self, payload: &[u8], encoded: usize) {
+        let grown = self.encoded() - encoded;
+        self.admit_ping();
         if self.stage != Stage::Open {
             assert_eq!(grown, 0, "a Pong behind our Close");
         } else if self.pongs.bytes >= MAX_PONG_BYTES {
             assert_eq!(grown, 0, "a Pong more than may wait");
             self.pongs.owed = Some(payload.to_vec());
         } else {
-            self.pong(payload.to_vec(), grown);
+            assert_eq!(grown, self.pong_len(payload), "a Ping without a Pong");
+            self.pong(payload.to_vec(), self.encoded());
         }
     }
 
-    fn pong(&mut self, payload: Vec<u8>, grown: usize) {
-        assert!(grown >= payload.len() + 2, "a Ping without a Pong");
-        self.pongs.bytes += grown;
-        self.pongs.until = self.pongs.written + self.connection.queued() as u64;
+    /// As many Pings as are allowed within a second, and as many again at the turn of two counts.
+    fn admit_ping(&mut self) {
+        if let Some(limit) = self.habits.max_pings()
+            && self.stage == Stage::Open
+        {
+            self.heard_pings.push(self.now);
+            assert!(self.pings_lately() <= 2 * limit as usize, "more Pings than are allowed");
+        }
+    }
+
+    fn pong_len(&self, payload: &[u8]) -> usize {
+        payload.len() + if self.role == Role::Client { 6 } else { 2 }
+    }
+
+    /// Takes note of a Pong, the last of so many bytes that are encoded.
+    fn pong(&mut self, payload: Vec<u8>, encoded: usize) {
+        self.pongs.bytes += self.pong_len(&payload);
+        self.pongs.until = self.pongs.written + encoded as u64;
         self.output.want(Want::Control { opcode: PONG, payload });
     }
 
     pub(super) fn transmit(&mut self, len: usize) {
-        let queued = self.connection.queued();
+        let (queued, encoded) = (self.connection.queued(), self.encoded());
         let bytes = if len == usize::MAX && self.pongs.owed.is_none() {
             self.connection.take_output()
         } else {
@@ -200,64 +216,11 @@ impl Talk<'_> {
         if self.pongs.bytes > 0 && self.pongs.written >= self.pongs.until {
             self.pongs.bytes = 0;
             if let Some(owed) = self.pongs.owed.take() {
-                let grown = self.connection.queued() - (queued - bytes.len());
-                self.pong(owed, grown);
+                let encoded = encoded - bytes.len() + self.pong_len(&owed);
+                assert!(self.encoded() >= encoded, "a Pong that is owed and does not come");
+                self.pong(owed, encoded);
             }
         }
-    }
-
-    // ── time ──
-
-    pub(super) fn wait(&mut self, duration: Duration) {
-        if self.connection.queued() == 0 {
-            self.taken = self.now;
-        }
-        self.now += duration;
-        let (due, queued) = (self.connection.next_deadline(), self.connection.queued());
-        self.connection.handle_timeout(self.now);
-        let is_due = due.is_some_and(|due| due <= self.now);
-        match (self.stage.clone(), self.connection.end()) {
-            (Stage::CloseSent { at, .. }, end) => {
-                assert_eq!(due, Some(at + CLOSE_TIMEOUT));
-                assert_eq!(is_due, end == Some(&End::TimedOut(Timeout::Close)));
-                if is_due {
-                    self.timed_out(Timeout::Close);
-                }
-            }
-            (Stage::Open, Some(end)) => {
-                assert_eq!(*end, End::TimedOut(Timeout::Keepalive));
-                // One that was asked, or one that has read nothing for as long.
-                let patience = KEEPALIVE.interval + KEEPALIVE.timeout;
-                let is_asked = self.asked.is_some_and(|asked| asked + KEEPALIVE.timeout <= self.now);
-                assert!(is_asked || queued > 0 && self.taken + patience <= self.now, "lost too early");
-                self.timed_out(Timeout::Keepalive);
-                // It is told if nothing is in front of that.
-                if queued == 0 {
-                    self.dropped = false;
-                    self.output.want(Want::Fault { code: 1008 });
-                }
-            }
-            (Stage::Open, None) => {
-                assert_eq!(due.is_some(), self.setup.has(Setup::KEEPALIVE));
-                // A peer that has not read everything is not asked, and none is where nobody has looked in time.
-                let is_late = due.is_some_and(|due| due + Duration::from_secs(1) < self.now);
-                if is_due && !is_late && queued == 0 {
-                    assert!(self.connection.queued() > queued, "a deadline at which nothing happens");
-                    self.pings += 1;
-                    self.output.want(Want::Control { opcode: PING, payload: self.pings.to_be_bytes().to_vec() });
-                    self.asked = Some(self.now);
-                }
-            }
-            (Stage::Ended(_), _) => assert_eq!(due, None, "a deadline behind the end"),
-        }
-        let next = self.connection.next_deadline();
-        assert!(next.is_none_or(|next| next > self.now), "a deadline that is due again at once");
-    }
-
-    fn timed_out(&mut self, timeout: Timeout) {
-        self.stage = Stage::Ended(End::TimedOut(timeout));
-        (self.deaf, self.dropped, self.pongs) = (true, true, Pongs::default());
-        assert!(self.connection.queued() < 64, "what is queued for a peer that is gone");
     }
 }
 

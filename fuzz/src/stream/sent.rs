@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use sockeye::{
     Message, Role,
-    proto::connection::{DeflateSettings, End, Initiator},
+    proto::connection::{End, Initiator},
 };
 
 use super::first_opcode;
@@ -13,12 +13,13 @@ use crate::{
     frames::{self, CLOSE, CONTINUATION, PING, PONG, close_payload},
     output::Inflater,
     reference::close_code,
-    script,
+    script::{self, Setup},
 };
 
 /// What was told.
 pub(super) struct Sent {
     role: Role,
+    setup: Setup,
     messages: Vec<Told>,
     inflater: RefCell<Option<Inflater>>,
     /// The payload of the first Close that was asked for.
@@ -31,6 +32,8 @@ struct Told {
     opcode: u8,
     bytes: Bytes,
     fate: Fate,
+    /// Whether a policy may drop it.
+    may_be_dropped: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,14 +47,23 @@ enum Fate {
 }
 
 impl Sent {
-    pub(super) fn new(role: Role, deflate: Option<&DeflateSettings>) -> Self {
-        let inflater = RefCell::new(deflate.map(|deflate| Inflater::of_peer(role, deflate)));
-        Self { role, messages: Vec::new(), inflater, close: None }
+    pub(super) fn new(role: Role, setup: Setup) -> Self {
+        let inflater = RefCell::new(setup.deflate().map(|deflate| Inflater::of_peer(role, &deflate)));
+        Self { role, setup, messages: Vec::new(), inflater, close: None }
     }
 
     pub(super) fn begin(&mut self, number: u32, message: &Message) {
         let (opcode, bytes) = (first_opcode(message.kind()), message.clone().into_bytes());
-        self.messages.push(Told { number, opcode, bytes, fate: Fate::Open });
+        let may_be_dropped = self.setup.habits.may_drop();
+        self.messages.push(Told { number, opcode, bytes, fate: Fate::Open, may_be_dropped });
+    }
+
+    /// One that is sent in parts is never dropped.
+    pub(super) fn begin_parts(&mut self, number: u32, message: &Message) {
+        self.begin(number, message);
+        if let Some(told) = self.messages.last_mut() {
+            told.may_be_dropped = false;
+        }
     }
 
     pub(super) fn is_certain(&mut self) {
@@ -76,8 +88,10 @@ impl Sent {
         self.close.get_or_insert_with(|| close_payload(code, reason));
     }
 
-    /// Checks what went out; it is `whole` if nothing of it was lost with the transport.
-    pub(super) fn check(&self, output: &[u8], whole: bool, keepalive: bool, end: &End, pings: &[&[u8]]) {
+    /// Checks what went out; says how many were `dropped` if nothing of it was lost with the transport.
+    pub(super) fn check(&self, output: &[u8], dropped: Option<u64>, answers_all: bool, end: &End, pings: &[&[u8]]) {
+        let (whole, keepalive) = (dropped.is_some(), self.setup.has(Setup::KEEPALIVE));
+        let mut missing = Vec::new();
         let (mut at, mut told, mut answered, mut answers) = (0, 0, 0, 0);
         let mut open: Option<(u8, bool, Vec<u8>)> = None;
         let mut close = None;
@@ -105,7 +119,9 @@ impl Sent {
                     if frame.fin()
                         && let Some((opcode, _, bytes)) = open.take()
                     {
-                        told = self.came(told, opcode, &bytes, whole);
+                        let came = self.came(told, opcode, &bytes);
+                        missing.extend(&self.messages[told..came]);
+                        told = came + 1;
                     }
                 }
             }
@@ -117,19 +133,21 @@ impl Sent {
                 "the output ends inside a frame: {end:?} {:x?}",
                 &output[at..output.len().min(at + 40)]
             );
-            self.passed_over(&self.messages[told..]);
+            missing.extend(&self.messages[told..]);
+            self.passed_over(&missing, dropped.unwrap_or(0));
             assert!(open.is_none() || *end == End::Abandoned || close.is_some(), "a message without an end");
             let bytes: usize = pings.iter().map(|ping| ping.len() + 6).sum();
             // Behind our own Close none is answered.
-            if self.close.is_none() && *end != End::Abandoned && bytes < 4096 {
+            let is_ours = close.as_ref().is_some_and(|close| self.is_ours(close));
+            if answers_all && !is_ours && self.close.is_none() && *end != End::Abandoned && bytes < 4096 {
                 assert_eq!(answers, pings.len(), "Pings without a Pong");
             }
             self.check_close(close, end);
         }
     }
 
-    /// Takes note of a message that came out; says where the next one is looked for.
-    fn came(&self, told: usize, opcode: u8, bytes: &[u8], whole: bool) -> usize {
+    /// Finds a message that came out.
+    fn came(&self, told: usize, opcode: u8, bytes: &[u8]) -> usize {
         let number = script::number(bytes);
         let found = self.messages[told..].iter().position(|told| Some(told.number) == number);
         let Some(passed) = found else { panic!("message {number:?} that nobody sent, or twice, or late") };
@@ -137,21 +155,29 @@ impl Sent {
         assert_eq!(opcode, message.opcode);
         assert!(*bytes == message.bytes, "{bytes:x?}, not {:x?}", message.bytes);
         assert!(matches!(message.fate, Fate::Open | Fate::Certain), "{:?}", message.fate);
-        if whole {
-            self.passed_over(&self.messages[told..told + passed]);
-        }
-        told + passed + 1
+        told + passed
     }
 
-    fn passed_over(&self, messages: &[Told]) {
-        for message in messages {
-            assert_ne!(message.fate, Fate::Certain, "message {} was sent and never came", message.number);
+    /// Judges what never came: what was sent for certain was dropped then.
+    fn passed_over(&self, missing: &[&Told], dropped: u64) {
+        let certain: Vec<_> = missing.iter().filter(|told| told.fate == Fate::Certain).collect();
+        for told in &certain {
+            assert!(told.may_be_dropped, "message {} was sent and never came", told.number);
         }
+        let may_be_missing = missing.iter().filter(|told| told.may_be_dropped).count();
+        let range = certain.len() as u64..=may_be_missing as u64;
+        assert!(range.contains(&dropped), "{dropped} messages were dropped, and {range:?} are missing");
+    }
+
+    /// Whether a Close is one that we asked for, or that our policy did.
+    fn is_ours(&self, close: &[u8]) -> bool {
+        let code = self.setup.habits.policy_code().map(u16::to_be_bytes);
+        self.close.as_deref() == Some(close) || code.is_some_and(|code| close.starts_with(&code))
     }
 
     fn check_close(&self, close: Option<Vec<u8>>, end: &End) {
         let close = close.expect("an end without a Close");
-        let is_ours = self.close.as_ref() == Some(&close);
+        let is_ours = self.is_ours(&close);
         match end {
             End::Closed { by: Initiator::Us, .. } => assert!(is_ours, "{close:x?}, not {:x?}", self.close),
             End::Closed { theirs, .. } => {

@@ -81,6 +81,8 @@ impl SendHalf {
 
     /// Takes note that the transport gives no more bytes; it may still take some.
     pub(crate) fn received_eof(&mut self) {
+        // Behind its end nothing is encoded, and what waits would for ever.
+        self.encode_backlog(usize::MAX);
         self.step(Input::Eof);
     }
 
