@@ -4,12 +4,12 @@
 //! echo hello | cargo run --release --example echo_client -- ws://127.0.0.1:9001
 //! ```
 //!
-//! With `--echo` it answers every message with itself until the server ends the connection. It exits with 0 only after
-//! a clean close.
+//! A line that is not UTF-8 goes as a binary message. With `--echo` it answers every message with itself until the server
+//! ends the connection. It exits with 0 only after a close with 1000, 1001 or no code.
 
 use std::process::ExitCode;
 
-use sockeye::{CloseCode, DeflateConfig, Error, Message, WebSocket};
+use sockeye::{CloseCode, CloseFrame, DeflateConfig, Error, Message, WebSocket};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 
 const USAGE: &str = "usage: echo_client URL [--echo] [--deflate | --no-deflate] [--header 'NAME: VALUE']";
@@ -24,21 +24,29 @@ async fn main() -> ExitCode {
             "--deflate" => deflate = true,
             "--no-deflate" => deflate = false,
             "--header" => match args.next() {
-                Some(header) => headers.push(header),
-                None => return fail(2, USAGE),
+                Some(header) if header.contains(':') => headers.push(header),
+                _ => return fail(2, USAGE),
             },
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                return ExitCode::SUCCESS;
+            }
             other if !other.starts_with('-') && url.is_none() => url = Some(arg),
             _ => return fail(2, USAGE),
         }
     }
     let Some(url) = url else { return fail(2, USAGE) };
     match run(&url, echo, deflate, &headers).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Some(close)) if !matches!(close.code, CloseCode::NORMAL | CloseCode::GOING_AWAY) => {
+            fail(1, &printable(&format!("the server closed with {}: {}", close.code, close.reason)))
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(1, &printable(&error.to_string())),
     }
 }
 
-async fn run(url: &str, echo: bool, deflate: bool, headers: &[String]) -> Result<(), Error> {
+/// Gives what the server's Close said.
+async fn run(url: &str, echo: bool, deflate: bool, headers: &[String]) -> Result<Option<CloseFrame>, Error> {
     let mut connect = sockeye::connect(url);
     for header in headers {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
@@ -52,20 +60,22 @@ async fn run(url: &str, echo: bool, deflate: bool, headers: &[String]) -> Result
         while let Some(message) = ws.recv().await? {
             ws.send(message).await?;
         }
-        return Ok(());
+    } else {
+        talk(&mut ws).await?;
     }
-    talk(&mut ws).await
+    Ok(ws.end().and_then(|end| end.close_frame().cloned()))
 }
 
 /// Sends lines and prints replies side by side; at the end of the input it waits for the replies that are owed.
 async fn talk(ws: &mut WebSocket) -> Result<(), Error> {
-    let mut lines = BufReader::new(stdin()).lines();
+    let mut lines = BufReader::new(stdin()).split(b'\n');
     let (mut input_ended, mut owed) = (false, 0u64);
     while !input_ended || owed > 0 {
         tokio::select! {
-            line = lines.next_line(), if !input_ended => match line? {
-                Some(line) => {
-                    ws.send(line).await?;
+            line = lines.next_segment(), if !input_ended => match line? {
+                Some(mut line) => {
+                    line.truncate(line.strip_suffix(b"\r").map_or(line.len(), <[u8]>::len));
+                    ws.send(String::from_utf8(line).map_or_else(|raw| Message::from(raw.into_bytes()), Message::from)).await?;
                     owed += 1;
                 }
                 None => input_ended = true,

@@ -171,6 +171,22 @@ async fn refused_client_has_status_headers_and_body() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn refusal_that_does_not_end_is_told_at_the_deadline() {
+    for answer in ["403 Forbidden\r\n\r\nwait", "403 Forbidden\r\nContent-Length: 9\r\n\r\nwait"] {
+        let (ours, mut theirs) = duplex(64 * 1024);
+        theirs.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+        let refused = unhung(connect("ws://example.com/").over(ours)).await.unwrap_err();
+        let Error::Handshake(refused) = refused else { panic!("{refused:?}") };
+        let HandshakeError::Refused(response) = *refused else { panic!("{refused:?}") };
+        assert_eq!((response.status(), &*response.body), (403, &b"wait"[..]));
+    }
+    let (ours, mut theirs) = duplex(64 * 1024);
+    theirs.write_all(b"HTTP/1.1 403 Forbidden\r\nX: ").await.unwrap();
+    let late = unhung(connect("ws://example.com/").over(ours)).await.unwrap_err();
+    assert!(matches!(late, Error::TimedOut(Timeout::Handshake)), "{late:?}");
+}
+
 #[tokio::test]
 async fn client_refuses_garbage_and_half_a_response() {
     for answer in

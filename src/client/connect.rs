@@ -3,7 +3,7 @@ use std::{pin::Pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::timeout,
+    time::timeout_at,
 };
 
 use super::open::open;
@@ -14,6 +14,7 @@ use crate::{
         handshake::{ClientRequest, InvalidUri, Response, Scheme, WsUri},
         http::InvalidHeader,
     },
+    stream::after,
 };
 
 /// Opens a connection to a `ws://` URL: await it, or set options first.
@@ -140,16 +141,15 @@ impl Connect {
     pub async fn with_response(self) -> Result<(WebSocket, Response), Error> {
         let Self { request, options } = self;
         let request = request?;
-        let whole = async {
-            if request.uri.scheme() == Scheme::Wss {
-                return Err(Error::NoTls);
-            }
-            let tcp = TcpStream::connect((request.uri.host(), request.uri.port())).await?;
-            // Small messages must not wait for each other's acknowledgements.
-            tcp.set_nodelay(true)?;
-            open(tcp, &request, options).await
-        };
-        timeout(options.config.limits.handshake_timeout, whole).await.map_err(|_| Timeout::Handshake)?
+        if request.uri.scheme() == Scheme::Wss {
+            return Err(Error::NoTls);
+        }
+        let deadline = after(options.config.limits.handshake_timeout);
+        let connecting = TcpStream::connect((request.uri.host(), request.uri.port()));
+        let tcp = timeout_at(deadline, connecting).await.map_err(|_| Timeout::Handshake)??;
+        // Small messages must not wait for each other's acknowledgements.
+        tcp.set_nodelay(true)?;
+        open(tcp, &request, options, deadline).await
     }
 
     /// Opens the connection over a transport that the caller brings, such as a TLS stream or a Unix socket.
@@ -165,9 +165,8 @@ impl Connect {
     /// Dropping the future gives up the connection.
     pub async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, io: S) -> Result<(WebSocket<S>, Response), Error> {
         let Self { request, options } = self;
-        timeout(options.config.limits.handshake_timeout, open(io, &request?, options))
-            .await
-            .map_err(|_| Timeout::Handshake)?
+        let deadline = after(options.config.limits.handshake_timeout);
+        open(io, &request?, options, deadline).await
     }
 }
 

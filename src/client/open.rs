@@ -2,14 +2,14 @@ use std::io;
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::{connect::Options, keys::next_key};
 use crate::{
     Error, WebSocket,
     proto::{
-        connection::{Connection, DeflateSettings, Inbox},
+        connection::{Connection, DeflateSettings, Inbox, Timeout},
         handshake::{Accepted, ClientHandshake, ClientRequest, Response},
     },
     stream::read_some,
@@ -23,17 +23,25 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     request: &ClientRequest,
     options: Options,
+    deadline: Instant,
 ) -> Result<(WebSocket<S>, Response), Error> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(io::Error::other)?;
     let Options { config, max_refusal_body } = options;
     let (mut handshake, bytes) = ClientHandshake::new(request, nonce, config.limits, max_refusal_body)?;
-    io.write_all(&bytes).await?;
-    io.flush().await?;
+    let written = async {
+        io.write_all(&bytes).await?;
+        io.flush().await
+    };
+    timeout_at(deadline, written).await.map_err(|_| Timeout::Handshake)??;
     let mut buffer = Vec::with_capacity(READ);
     let (Accepted { agreed, response, .. }, consumed) = loop {
         buffer.clear();
-        if read_some(&mut io, &mut buffer).await? == 0 {
+        let Ok(read) = timeout_at(deadline, read_some(&mut io, &mut buffer)).await else {
+            // A refusal that does not end says enough.
+            return Err(handshake.refusal().map_or_else(|| Timeout::Handshake.into(), Error::from));
+        };
+        if read? == 0 {
             return Err(handshake.receive_eof().into());
         }
         if let (consumed, Some(accepted)) = handshake.receive(&buffer)? {

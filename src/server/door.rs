@@ -7,11 +7,10 @@ use tokio::{
 
 use super::{
     answer::{Answered, Unopened, answer},
-    request::after,
     serve::log,
     tracker::Full,
 };
-use crate::proto::handshake::Response;
+use crate::{proto::handshake::Response, stream::after};
 
 /// How many clients are seen off at once. More are closed at once: without a word if they found no place, and perhaps with a
 /// reset behind their answer if they had one, as those who are seen off may take their time.

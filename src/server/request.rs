@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout_at},
@@ -12,10 +10,10 @@ use super::{
 use crate::{
     Error, WebSocket,
     proto::{
-        connection::{Connection, DeflateSettings, Inbox, Timeout, later},
+        connection::{Connection, DeflateSettings, Inbox, Timeout},
         handshake::{Accept, AcceptError, Refusal, Request, Response, ServerHandshake},
     },
-    stream::read_some,
+    stream::{after, read_some},
 };
 
 /// What one read of a request takes in at the most.
@@ -191,8 +189,4 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     // The refusal says more than a failure to tell it.
     let answered = answer(io, &Response::from(&refusal), method, until).await.ok();
     Unopened { error: Some(refusal.into()), answered }
-}
-
-pub(super) fn after(duration: Duration) -> Instant {
-    Instant::from_std(later(Instant::now().into_std(), duration))
 }

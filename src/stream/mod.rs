@@ -15,8 +15,6 @@ mod wakers;
 mod websocket;
 mod writer;
 
-#[cfg(any(feature = "client", feature = "server"))]
-pub(crate) use self::interrupts::read_some;
 pub use self::{
     budget::MemoryBudget,
     futures::{Recv, Send},
@@ -27,3 +25,5 @@ pub use self::{
     websocket::{Parts, WebSocket},
     writer::MessageWriter,
 };
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use self::{interrupts::read_some, timer::after};

@@ -2,10 +2,12 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, time::Sleep};
+
+use crate::proto::connection::later;
 
 /// A timer that is made when it is first waited for. Without a runtime there is none, and no deadline is kept: whoever
 /// polls a connection outside of one has asked for no more.
@@ -31,4 +33,10 @@ impl Timer {
     pub(super) fn stop(&mut self) {
         self.0 = None;
     }
+}
+
+/// When so much time will have passed; a duration beyond what a clock can say never does.
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) fn after(duration: Duration) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(later(tokio::time::Instant::now().into_std(), duration))
 }

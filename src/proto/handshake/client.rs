@@ -204,11 +204,19 @@ impl ClientHandshake {
 
     /// Says how the handshake failed, as the server ended the connection.
     pub fn receive_eof(self) -> HandshakeError {
+        let received = match &self.state {
+            State::Head(reader) => reader.received(),
+            State::Body(..) | State::Over => 0,
+        };
+        // RFC 9112 §6.3: a body may end with the connection.
+        self.refusal().unwrap_or(HandshakeError::Ended { received })
+    }
+
+    /// What a server says that refuses, as far as it has come: for a body that does not end in time.
+    pub fn refusal(self) -> Option<HandshakeError> {
         match self.state {
-            // RFC 9112 §6.3: a body may end with the connection.
-            State::Body(response, body) => refused(response, body),
-            State::Head(reader) => HandshakeError::Ended { received: reader.received() },
-            State::Over => HandshakeError::Ended { received: 0 },
+            State::Body(response, body) => Some(refused(response, body)),
+            State::Head(_) | State::Over => None,
         }
     }
 

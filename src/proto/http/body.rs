@@ -9,7 +9,12 @@ pub(crate) struct BodyReader {
     framing: Framing,
     body: Vec<u8>,
     limit: usize,
+    /// How many bytes of chunked framing may still come.
+    framing_left: usize,
 }
+
+/// How many bytes of chunked framing are read beside a body: sizes, line ends and extensions.
+const MAX_FRAMING: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug)]
 enum Framing {
@@ -35,7 +40,7 @@ impl BodyReader {
                 Some(Err(_)) | None => Framing::UntilEof,
             }
         };
-        Self { framing, body: Vec::new(), limit }
+        Self { framing, body: Vec::new(), limit, framing_left: MAX_FRAMING }
     }
 
     /// Takes in the next bytes.
@@ -55,10 +60,12 @@ impl BodyReader {
                     self.keep_at_most(left, &mut input);
                     continue;
                 }
-                framing => {
+                framing if self.framing_left > 0 => {
+                    self.framing_left -= 1;
                     input = rest;
                     framing.after(byte)
                 }
+                _ => Framing::End,
             };
         }
     }
@@ -146,5 +153,8 @@ mod tests {
         let chunked = [("Transfer-Encoding", "chunked")];
         assert_eq!(read(&chunked, &[b"1\r\na\r\n0\r\n"]), (b"a".to_vec(), true));
         assert_eq!(read(&chunked, &[b"ffffffffffffffffff\r\na"]), (vec![], true)); // a size that overflows
+        let endless = [&b"1;"[..], &[b'x'; MAX_FRAMING - 1]].concat();
+        assert_eq!(read(&chunked, &[&endless[..MAX_FRAMING]]), (vec![], false));
+        assert_eq!(read(&chunked, &[&endless]), (vec![], true));
     }
 }
