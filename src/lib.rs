@@ -17,6 +17,11 @@ mod error;
 pub use error::Error;
 
 #[cfg(feature = "stream")]
+mod transport;
+#[cfg(feature = "stream")]
+pub use transport::Transport;
+
+#[cfg(feature = "stream")]
 pub mod stream;
 #[cfg(feature = "stream")]
 pub use stream::WebSocket;

@@ -8,7 +8,7 @@ use tokio::{
 
 use super::open::open;
 use crate::{
-    Config, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
+    Config, DeflateConfig, Error, Keepalive, Limits, Role, Transport, WebSocket,
     proto::{
         connection::Timeout,
         handshake::{ClientRequest, InvalidUri, Response, Scheme, WsUri},
@@ -149,7 +149,7 @@ impl Connect {
         let tcp = timeout_at(deadline, connecting).await.map_err(|_| Timeout::Handshake)??;
         // Small messages must not wait for each other's acknowledgements.
         tcp.set_nodelay(true)?;
-        open(tcp, &request, options, deadline).await
+        open(Transport::from(tcp), &request, options, deadline).await
     }
 
     /// Opens the connection over a transport that the caller brings, such as a TLS stream or a Unix socket.

@@ -10,7 +10,7 @@ use super::{
     serve::log,
     tracker::Full,
 };
-use crate::{proto::handshake::Response, stream::after};
+use crate::{Transport, proto::handshake::Response, stream::after};
 
 /// How many clients are seen off at once. More are closed at once: without a word if they found no place, and perhaps with a
 /// reset behind their answer if they had one, as those who are seen off may take their time.
@@ -34,7 +34,7 @@ impl Door {
         let (door, until) = (Arc::clone(self), after(self.linger));
         tokio::spawn(async move {
             // A client that is gone needs no answer.
-            if let Ok(answered) = answer(tcp, &response(full), "", until).await {
+            if let Ok(answered) = answer(tcp.into(), &response(full), "", until).await {
                 door.linger(answered).await;
             }
             drop(permit);
@@ -42,7 +42,7 @@ impl Door {
     }
 
     /// Waits, if there is room, until a client has ended that came to nothing, so that its answer reaches it.
-    pub(super) async fn see_off(&self, unopened: Unopened<TcpStream>) {
+    pub(super) async fn see_off(&self, unopened: Unopened<Transport>) {
         if let Some(error) = &unopened.error {
             log("handshake", error);
         }
@@ -63,7 +63,7 @@ impl Door {
         self.shut.notify_waiters();
     }
 
-    async fn linger(&self, answered: Answered<TcpStream>) {
+    async fn linger(&self, answered: Answered<Transport>) {
         tokio::select! {
             () = answered.linger() => {}
             () = self.shut.notified() => {}

@@ -14,7 +14,7 @@ use super::{
     tracker::{Place, Tracker},
 };
 use crate::{
-    CloseCode, Config, DeflateConfig, Limits, WebSocket,
+    CloseCode, Config, DeflateConfig, Limits, Transport, WebSocket,
     proto::{
         connection::Timeout,
         handshake::{Accept, Origin, Request, Response},
@@ -258,7 +258,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// What comes of an opening handshake.
-type Opened = Result<(WebSocket, Request), Unopened<TcpStream>>;
+type Opened = Result<(WebSocket, Request), Unopened<Transport>>;
 
 /// What all connections of a server have in common.
 struct Site<H> {
@@ -302,7 +302,7 @@ impl<H> Site<H> {
 
     /// Opens the WebSocket, or answers otherwise.
     async fn handshake(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) -> Opened {
-        let incoming = receive(tcp, &self.options).await?;
+        let incoming = receive(tcp.into(), &self.options).await?;
         let request = incoming.request();
         if let Some(fallback) = &self.fallback
             && !request.is_upgrade()

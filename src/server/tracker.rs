@@ -5,13 +5,12 @@ use std::{
 };
 
 use tokio::{
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
 };
 
 use super::{Budget, budget::household};
-use crate::{CloseCode, stream::Sender};
+use crate::{CloseCode, Transport, stream::Sender};
 
 /// The connections of a server: how many there may be, and how to reach them when it shuts down.
 pub(super) struct Tracker {
@@ -43,7 +42,7 @@ struct Register {
 struct Entry {
     task: Option<AbortHandle>,
     /// There once the handshake is done.
-    sender: Option<Sender<TcpStream>>,
+    sender: Option<Sender<Transport>>,
 }
 
 /// A connection's place among those that the server allows; dropping it frees it.
@@ -123,7 +122,7 @@ impl Place {
     }
 
     /// Notes the connection that is open now.
-    pub(super) fn opened(&self, sender: &Sender<TcpStream>) {
+    pub(super) fn opened(&self, sender: &Sender<Transport>) {
         let mut register = self.tracker.lock();
         if let Some(entry) = register.entries.get_mut(&self.key) {
             entry.sender = Some(sender.clone());
@@ -151,7 +150,7 @@ impl Drop for Place {
     }
 }
 
-fn go_away(sender: &Sender<TcpStream>) {
+fn go_away(sender: &Sender<Transport>) {
     sender.start_close(CloseCode::GOING_AWAY, "the server shuts down");
     // Its handler may be busy with something else than the connection.
     sender.write_now();

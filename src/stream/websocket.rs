@@ -9,10 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     MemoryBudget, MessageReader, MessageWriter, Receiver, Recv, Send, Sender,
@@ -20,7 +17,7 @@ use super::{
     shared::{Core, Shared},
 };
 use crate::{
-    Error,
+    Error, Transport,
     proto::{
         Utf8Bytes,
         connection::{Compress, Connection, Delivery, End, Event, Inbox, Kind, Message, PreparedMessage},
@@ -28,7 +25,7 @@ use crate::{
     },
 };
 
-/// A WebSocket connection over any [`AsyncRead`] + [`AsyncWrite`] (TCP by default).
+/// A WebSocket connection over any [`AsyncRead`] + [`AsyncWrite`] ([`Transport`] by default).
 ///
 /// Control frames need no care: Pings and Closes are answered by whichever call is polled. It takes turns between
 /// receiving and sending; [`split`](Self::split) gives halves for different tasks.
@@ -44,7 +41,7 @@ use crate::{
 /// ```
 ///
 /// Dropping it drops the transport, which the peer sees as an abnormal end (1006): [`close`](Self::close) it.
-pub struct WebSocket<S = TcpStream> {
+pub struct WebSocket<S = Transport> {
     receiver: Receiver<S>,
     sender: Sender<S>,
     subprotocol: Option<Box<str>>,

@@ -22,6 +22,7 @@ use sockeye::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     time::Instant,
 };
 
@@ -436,14 +437,31 @@ fn some_hundred_connections_aborted_over_tcp_leave_nothing_on_the_heap() {
                     peer.io.write_all(b"GET /half HTTP/1.1\r\nHost:").await.unwrap();
                     peer.io.set_zero_linger().unwrap();
                 }
-                2 => let_in(&server, deflate).await.into_parts().unwrap().io.unwrap().set_zero_linger().unwrap(),
+                2 => let_in(&server, deflate)
+                    .await
+                    .into_parts()
+                    .unwrap()
+                    .io
+                    .unwrap()
+                    .get_ref::<TcpStream>()
+                    .unwrap()
+                    .set_zero_linger()
+                    .unwrap(),
                 way => {
                     let mut client = let_in(&server, deflate).await;
                     client.send(text.clone()).await.unwrap();
                     assert_eq!(client.recv().await.unwrap(), Some(text.clone().into()));
                     match way {
                         3 => drop(client),
-                        4 => client.into_parts().unwrap().io.unwrap().set_zero_linger().unwrap(),
+                        4 => client
+                            .into_parts()
+                            .unwrap()
+                            .io
+                            .unwrap()
+                            .get_ref::<TcpStream>()
+                            .unwrap()
+                            .set_zero_linger()
+                            .unwrap(),
                         _ => client.close(CloseCode::NORMAL, "").await.unwrap(),
                     }
                 }

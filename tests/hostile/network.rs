@@ -147,7 +147,7 @@ pub(crate) async fn open(role: Role, config: Config, deflate: bool) -> (WebSocke
         Role::Server => {
             let accepting = async {
                 let (tcp, _) = listener.accept().await.expect("a client comes");
-                accept_with(tcp, &options(config, deflate)).await.expect("a proper request")
+                accept_with(sockeye::Transport::from(tcp), &options(config, deflate)).await.expect("a proper request")
             };
             tokio::join!(accepting, peer_of_server(address, deflate))
         }
