@@ -34,7 +34,7 @@ pub async fn malformed(visit: &mut Visit<'_>) -> io::Result<Outcome> {
         (with("Sec-WebSocket-Key: ", "X-Key: "), 400),
         (with("Key: dGhl", "Key: dGhldGhl"), 400),
         (with("GET /", "POST /"), 405),
-        (with("HTTP/1.1", "HTTP/1.0"), 426),
+        (with("HTTP/1.1", "HTTP/1.0"), 200), // no upgrade, so it gets the page
         (with("Host: ", "X-Host: "), 400),
         (with("Connection: Upgrade", "Connection: close"), 400),
         (with("Upgrade: websocket\r\n", ""), 200),

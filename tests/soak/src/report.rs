@@ -27,7 +27,9 @@ impl Report<'_> {
     }
 
     fn faults(&self, out: &mut String) {
-        let faults: Vec<_> = self.rounds.iter().flat_map(|round| round.tally.faults()).collect();
+        let mut faults: Vec<_> = self.rounds.iter().flat_map(|round| round.tally.faults()).collect();
+        faults.dedup();
+        faults.truncate(10);
         if !faults.is_empty() {
             let _ = writeln!(out, "\nThe first faults:\n");
             faults.iter().for_each(|fault| {

@@ -1,7 +1,7 @@
 use std::{io, sync::Arc};
 
-use sockeye::{DeflateConfig, Error, PreparedMessage, Server, stream::Sender};
-use tokio::net::{TcpListener, TcpStream};
+use sockeye::{DeflateConfig, Error, PreparedMessage, Server, Transport, stream::Sender};
+use tokio::net::TcpListener;
 
 use crate::List;
 
@@ -11,7 +11,7 @@ pub(crate) async fn serve(listener: TcpListener, deflate: bool) -> io::Result<()
     if deflate {
         server = server.deflate(DeflateConfig::default());
     }
-    let list: List<Sender<TcpStream>> = List::default();
+    let list: List<Sender<Transport>> = List::default();
     server
         .serve(move |ws, _request| {
             let list = Arc::clone(&list);
