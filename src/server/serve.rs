@@ -281,7 +281,8 @@ impl<H> Site<H> {
             Err(unopened) => {
                 // It is answered: its place is for others.
                 drop(place);
-                return self.door.see_off(unopened).await;
+                // Boxed, as a connection is not to be larger for what most need not.
+                return Box::pin(self.door.see_off(unopened)).await;
             }
         };
         let sender = ws.sender();

@@ -18,8 +18,10 @@ use crate::{
     proto::connection::{Delivery, End, Event, Inbox, Message, ReceiveHalf},
 };
 
-/// How many bytes a task may take in and hand over until others have their turn.
-const MAX_WORK: usize = 256 * 1024;
+/// How much a task may take in and hand over until others have their turn: as many bytes, of which those that may be small
+/// frames count eightfold. A large message is not torn from its caches for less.
+const MAX_WORK: usize = 2560 * 1024;
+const SMALL_FRAMES: usize = 8;
 
 /// The receiving half of a [`WebSocket`](super::WebSocket) that was split.
 ///
@@ -39,7 +41,7 @@ pub(super) struct ReceiverState {
     timer: Timer,
     /// What the connection was last told that `half` holds.
     noted: usize,
-    /// How many bytes came, and were handed over, since the task has last waited.
+    /// What was done since the task has last waited, as [`MAX_WORK`] counts.
     work: usize,
     /// Whether this half has armed a cork and not seen it merged since.
     armed: bool,
@@ -232,10 +234,7 @@ impl ReceiverState {
                     self.half.stop();
                     core.send.received_eof();
                 }
-                Poll::Ready(Ok(len)) => {
-                    self.work += len;
-                    return Poll::Ready(true);
-                }
+                Poll::Ready(Ok(_)) => return Poll::Ready(true),
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 // Room was made for what is to come.
                 Poll::Pending if self.half.retained() > self.noted => {}
@@ -266,9 +265,12 @@ impl ReceiverState {
         delivery: Delivery,
     ) -> Poll<Result<usize, Error>> {
         let Some((message, room)) = self.half.direct(delivery) else {
-            return core.poll_read(cx, self.inbox.get_or_insert_with(buffers::take_inbox));
+            let len = ready!(core.poll_read(cx, self.inbox.get_or_insert_with(buffers::take_inbox)))?;
+            self.work += SMALL_FRAMES * len;
+            return Poll::Ready(Ok(len));
         };
         let len = ready!(core.poll_read_message(cx, message, room))?;
+        self.work += len;
         if let Err(fault) = self.half.received_directly(len) {
             core.send.fail(fault);
         }
