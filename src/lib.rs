@@ -35,3 +35,9 @@ pub use client::{Connect, connect};
 pub mod server;
 #[cfg(feature = "server")]
 pub use server::{Server, accept};
+
+#[cfg(feature = "hyper")]
+pub mod hyper;
+
+#[cfg(feature = "axum")]
+pub mod axum;

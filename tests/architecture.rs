@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module with its floor, and what else of a lower floor it must not import.
-const FLOORS: [(&str, u8, &[&str]); 12] = [
+const FLOORS: [(&str, u8, &[&str]); 14] = [
     ("proto::limits", 0, &[]),
     ("proto::utf8_bytes", 0, &[]),
     ("proto::frame", 1, &[]),
@@ -20,6 +20,8 @@ const FLOORS: [(&str, u8, &[&str]); 12] = [
     ("stream", 5, &["proto::http", "proto::handshake"]),
     ("client", 6, &[]),
     ("server", 6, &[]),
+    ("hyper", 7, &["client"]),
+    ("axum", 8, &["client", "server"]),
 ];
 
 /// The one file that may hold `unsafe`.

@@ -50,3 +50,8 @@ pub use self::{
     request::{Incoming, receive_request},
     serve::Server,
 };
+#[cfg(feature = "hyper")]
+pub(crate) use self::{
+    serve::log,
+    tracker::{Full, Place, Tracker},
+};

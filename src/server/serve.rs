@@ -332,9 +332,9 @@ impl<H> Site<H> {
 }
 
 #[cfg(feature = "tracing")]
-pub(super) fn log(what: &str, error: &dyn fmt::Display) {
+pub(crate) fn log(what: &str, error: &dyn fmt::Display) {
     tracing::debug!(target: "sockeye::server", %error, "{what} failed");
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(super) fn log(_what: &str, _error: &dyn fmt::Display) {}
+pub(crate) fn log(_what: &str, _error: &dyn fmt::Display) {}
