@@ -13,8 +13,11 @@ pub use proto::{
     frame::{CloseCode, CloseFrame},
 };
 
+#[cfg(all(feature = "client", feature = "server", feature = "deflate"))]
+pub mod guide;
+
 mod error;
-pub use error::Error;
+pub use error::{Error, ProxyError, TlsError};
 
 #[cfg(feature = "stream")]
 mod transport;
@@ -25,6 +28,9 @@ pub use transport::Transport;
 pub mod stream;
 #[cfg(feature = "stream")]
 pub use stream::WebSocket;
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+pub mod tls;
 
 #[cfg(feature = "client")]
 pub mod client;

@@ -1,23 +1,22 @@
 use std::{pin::Pin, time::Duration};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout_at,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::open::open;
+#[cfg(feature = "proxy")]
+use super::Proxy;
+use super::{dial::dial, open::open, redirect};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::tls::ClientTls;
 use crate::{
-    Config, DeflateConfig, Error, Keepalive, Limits, Role, Transport, WebSocket,
+    Config, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
     proto::{
-        connection::Timeout,
-        handshake::{ClientRequest, InvalidUri, Response, Scheme, WsUri},
+        handshake::{ClientRequest, HandshakeError, InvalidUri, Response, WsUri},
         http::InvalidHeader,
     },
     stream::after,
 };
 
-/// Opens a connection to a `ws://` URL: await it, or set options first.
+/// Opens a connection to a `ws://`, `wss://` or `ws+unix:` URL: await it, or set options first.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), sockeye::Error> {
@@ -33,7 +32,7 @@ where
 {
     Connect {
         request: url.try_into().map(ClientRequest::new).map_err(|error| Error::Uri(error.into())),
-        options: Options { config: Config::new(Role::Client), max_refusal_body: 64 * 1024 },
+        options: Options::new(),
     }
 }
 
@@ -44,7 +43,9 @@ where
 /// # Errors
 ///
 /// Awaited: [`Error::Uri`], [`Error::Build`] and [`Error::NoTls`] for what cannot be asked for; [`Error::Io`] if the server
-/// cannot be reached; [`Error::TimedOut`]; [`Error::Handshake`] if it refuses, with its response.
+/// cannot be reached, and [`Error::Proxy`] if a proxy is in the way; [`Error::Tls`] if its certificate is not accepted;
+/// [`Error::TimedOut`], which says what took too long; [`Error::Handshake`] if it refuses, with its response;
+/// [`Error::Redirect`].
 ///
 /// # Cancel safety
 ///
@@ -56,10 +57,35 @@ pub struct Connect {
     options: Options,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) config: Config,
     pub(super) max_refusal_body: usize,
+    pub(super) connect_timeout: Option<Duration>,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub(super) tls_timeout: Option<Duration>,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub(super) tls: Option<ClientTls>,
+    #[cfg(feature = "proxy")]
+    pub(super) proxy: Option<Proxy>,
+    max_redirects: u8,
+}
+
+impl Options {
+    fn new() -> Self {
+        Self {
+            config: Config::new(Role::Client),
+            max_refusal_body: 64 * 1024,
+            connect_timeout: None,
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            tls_timeout: None,
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            tls: None,
+            #[cfg(feature = "proxy")]
+            proxy: None,
+            max_redirects: 0,
+        }
+    }
 }
 
 impl Connect {
@@ -123,6 +149,43 @@ impl Connect {
         self
     }
 
+    /// Sets how long it may take to reach the server, or to get through a proxy to it (default: as long as
+    /// [`timeout`](Self::timeout) leaves).
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.options.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long the TLS handshake may take (default: as long as [`timeout`](Self::timeout) leaves).
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub const fn tls_timeout(mut self, timeout: Duration) -> Self {
+        self.options.tls_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how `wss://` is encrypted and whom it trusts (default: [`ClientTls::platform`]).
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub fn tls(mut self, tls: impl Into<ClientTls>) -> Self {
+        self.options.tls = Some(tls.into());
+        self
+    }
+
+    /// Sets which proxy to go through (default: [`Proxy::environment`]).
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.options.proxy = Some(proxy);
+        self
+    }
+
+    /// Follows so many redirects (default: none, as browsers do: the redirect is the refusal).
+    ///
+    /// Never from `wss://` to `ws://`; and to another origin without `Authorization`, `Cookie` and `Host` headers of the
+    /// caller's.
+    pub const fn redirects(mut self, max: u8) -> Self {
+        self.options.max_redirects = max;
+        self
+    }
+
     /// Sets how many bytes of the body of a refusing response are kept (default: 64 KiB).
     pub const fn max_refusal_body(mut self, bytes: usize) -> Self {
         self.options.max_refusal_body = bytes;
@@ -140,16 +203,23 @@ impl Connect {
     /// Dropping the future gives up the connection.
     pub async fn with_response(self) -> Result<(WebSocket, Response), Error> {
         let Self { request, options } = self;
-        let request = request?;
-        if request.uri.scheme() == Scheme::Wss {
-            return Err(Error::NoTls);
-        }
+        let mut request = request?;
         let deadline = after(options.config.limits.handshake_timeout);
-        let connecting = TcpStream::connect((request.uri.host(), request.uri.port()));
-        let tcp = timeout_at(deadline, connecting).await.map_err(|_| Timeout::Handshake)??;
-        // Small messages must not wait for each other's acknowledgements.
-        tcp.set_nodelay(true)?;
-        open(Transport::from(tcp), &request, options, deadline).await
+        let mut redirects = options.max_redirects;
+        loop {
+            let io = dial(&request.uri, &options, deadline).await?;
+            let error = match open(io, &request, &options, deadline).await {
+                Err(Error::Handshake(error)) if redirects > 0 => error,
+                opened => return opened,
+            };
+            let location = match &*error {
+                HandshakeError::Refused(response) => redirect::location(response),
+                _ => None,
+            };
+            let Some(location) = location else { return Err(Error::Handshake(error)) };
+            redirect::follow(&mut request, location)?;
+            redirects -= 1;
+        }
     }
 
     /// Opens the connection over a transport that the caller brings, such as a TLS stream or a Unix socket.
@@ -166,7 +236,7 @@ impl Connect {
     pub async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, io: S) -> Result<(WebSocket<S>, Response), Error> {
         let Self { request, options } = self;
         let deadline = after(options.config.limits.handshake_timeout);
-        open(io, &request?, options, deadline).await
+        open(io, &request?, &options, deadline).await
     }
 }
 

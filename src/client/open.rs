@@ -22,12 +22,12 @@ const READ: usize = 4096;
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     request: &ClientRequest,
-    options: Options,
+    options: &Options,
     deadline: Instant,
 ) -> Result<(WebSocket<S>, Response), Error> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let Options { config, max_refusal_body } = options;
+    let Options { config, max_refusal_body, .. } = *options;
     let (mut handshake, bytes) = ClientHandshake::new(request, nonce, config.limits, max_refusal_body)?;
     let written = async {
         io.write_all(&bytes).await?;

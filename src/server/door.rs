@@ -1,8 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
-    net::TcpStream,
     sync::{Notify, Semaphore},
+    time::Instant,
 };
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     serve::log,
     tracker::Full,
 };
-use crate::{Transport, proto::handshake::Response, stream::after};
+use crate::{Error, Transport, proto::handshake::Response};
 
 /// How many clients are seen off at once. More are closed at once: without a word if they found no place, and perhaps with a
 /// reset behind their answer if they had one, as those who are seen off may take their time.
@@ -19,22 +19,28 @@ const MAX_AT_ONCE: usize = 128;
 /// Where clients leave who have no connection: they have no place among the connections.
 pub(super) struct Door {
     permits: Arc<Semaphore>,
-    linger: Duration,
     shut: Notify,
 }
 
 impl Door {
-    pub(super) fn new(linger: Duration) -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), linger, shut: Notify::new() }
+    pub(super) fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), shut: Notify::new() }
     }
 
-    /// Has a task answer a client.
-    pub(super) fn turn_away(self: &Arc<Self>, tcp: TcpStream, full: Full) {
+    /// Has a task answer a client, once there is something to answer it over.
+    pub(super) fn turn_away(
+        self: &Arc<Self>,
+        io: impl Future<Output = Result<Transport, Error>> + Send + 'static,
+        full: Full,
+        until: Instant,
+    ) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-        let (door, until) = (Arc::clone(self), after(self.linger));
+        let door = Arc::clone(self);
         tokio::spawn(async move {
             // A client that is gone needs no answer.
-            if let Ok(answered) = answer(tcp.into(), &response(full), "", until).await {
+            if let Ok(io) = io.await
+                && let Ok(answered) = answer(io, &response(full), "", until).await
+            {
                 door.linger(answered).await;
             }
             drop(permit);

@@ -56,7 +56,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     io: S,
     options: &Options,
 ) -> Result<Incoming<S>, Error> {
-    match receive(io, options).await {
+    match receive(io, options, after(options.config.limits.handshake_timeout)).await {
         Ok(incoming) => Ok(incoming),
         Err(unopened) => Err(unopened.linger().await.unwrap_or(Error::Lost)),
     }
@@ -66,9 +66,9 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
 pub(super) async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     options: &Options,
+    deadline: Instant,
 ) -> Result<Incoming<S>, Unopened<S>> {
     let limits = options.config.limits;
-    let deadline = after(limits.handshake_timeout);
     let mut handshake = ServerHandshake::new(limits);
     let mut buffer = Vec::with_capacity(READ);
     loop {

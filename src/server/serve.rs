@@ -2,7 +2,7 @@ use std::{fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
-    time::{sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -13,13 +13,15 @@ use super::{
     request::receive,
     tracker::{Place, Tracker},
 };
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::tls::ServerTls;
 use crate::{
-    CloseCode, Config, DeflateConfig, Limits, Transport, WebSocket,
+    CloseCode, Config, DeflateConfig, Error, Limits, Transport, WebSocket,
     proto::{
         connection::Timeout,
         handshake::{Accept, Origin, Request, Response},
     },
-    stream::MemoryBudget,
+    stream::{MemoryBudget, after},
 };
 
 /// Answers a request that is not for a WebSocket.
@@ -47,6 +49,8 @@ type Fallback = dyn Fn(&Request) -> Response + Send + Sync;
 pub struct Server {
     listener: TcpListener,
     options: Options,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    tls: Option<ServerTls>,
     budget: Budget,
     drain_timeout: Duration,
     judge: Option<Judge>,
@@ -68,6 +72,8 @@ impl Server {
         Self {
             listener,
             options: Options::default(),
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            tls: None,
             budget: Budget::default(),
             drain_timeout: Duration::from_secs(10),
             judge: None,
@@ -95,6 +101,15 @@ impl Server {
     #[must_use]
     pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
         self.options.deflate = Some(deflate);
+        self
+    }
+
+    /// Encrypts: clients connect by `wss://`. The TLS handshake is part of what has
+    /// [`handshake_timeout`](Limits::handshake_timeout).
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -203,12 +218,19 @@ impl Server {
         E: fmt::Display + Send + 'static,
     {
         let tracker = Tracker::new(&self.budget);
-        let door = Arc::new(Door::new(self.options.config.limits.close_timeout));
+        let door = Arc::new(Door::new());
         let (listener, drain_timeout) = (&self.listener, self.drain_timeout);
         let mut options = self.options;
         options.budget.get_or_insert_with(|| MemoryBudget::new(self.budget.max_bytes));
-        let site =
-            Arc::new(Site { options, judge: self.judge, fallback: self.fallback, door: Arc::clone(&door), handler });
+        let site = Arc::new(Site {
+            options,
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            tls: self.tls,
+            judge: self.judge,
+            fallback: self.fallback,
+            door: Arc::clone(&door),
+            handler,
+        });
         let accept = async {
             loop {
                 let (tcp, address) = accept_tcp(listener).await;
@@ -220,7 +242,10 @@ impl Server {
                         let task = tokio::spawn(Arc::clone(&site).connection(handshake, place));
                         tracker.started(key, task.abort_handle());
                     }
-                    Err(full) => door.turn_away(tcp, full),
+                    Err(full) => {
+                        let (site, until) = (Arc::clone(&site), after(site.options.config.limits.close_timeout));
+                        door.turn_away(async move { site.secure(tcp, until).await }, full, until);
+                    }
                 }
             }
         };
@@ -263,6 +288,8 @@ type Opened = Result<(WebSocket, Request), Unopened<Transport>>;
 /// What all connections of a server have in common.
 struct Site<H> {
     options: Options,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    tls: Option<ServerTls>,
     judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
     door: Arc<Door>,
@@ -301,9 +328,24 @@ impl<H> Site<H> {
         Box::pin(sender.close_if_left(code)).await;
     }
 
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    async fn secure(&self, tcp: TcpStream, deadline: Instant) -> Result<Transport, Error> {
+        match &self.tls {
+            Some(tls) => Ok(timeout_at(deadline, tls.accept(tcp.into())).await.map_err(|_| Timeout::Tls)??),
+            None => Ok(tcp.into()),
+        }
+    }
+
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    async fn secure(&self, tcp: TcpStream, _deadline: Instant) -> Result<Transport, Error> {
+        Ok(tcp.into())
+    }
+
     /// Opens the WebSocket, or answers otherwise.
     async fn handshake(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) -> Opened {
-        let incoming = receive(tcp.into(), &self.options).await?;
+        let deadline = after(self.options.config.limits.handshake_timeout);
+        let io = self.secure(tcp, deadline).await?;
+        let incoming = receive(io, &self.options, deadline).await?;
         let request = incoming.request();
         if let Some(fallback) = &self.fallback
             && !request.is_upgrade()

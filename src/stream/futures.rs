@@ -10,14 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Receiver, Sender};
 use crate::{
-    Error,
+    Error, Transport,
     proto::connection::{Compress, Message},
 };
 
 /// The future of [`WebSocket::recv`](super::WebSocket::recv) and [`Receiver::recv`].
 #[must_use = "futures do nothing unless they are awaited"]
 #[derive(Debug)]
-pub struct Recv<'a, S> {
+pub struct Recv<'a, S = Transport> {
     receiver: &'a mut Receiver<S>,
 }
 
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Recv<'_, S> {
 /// The future of [`WebSocket::send`](super::WebSocket::send), [`Sender::send`], and their `send_with` and `feed`.
 #[must_use = "futures do nothing unless they are awaited"]
 #[derive(Debug)]
-pub struct Send<'a, S> {
+pub struct Send<'a, S = Transport> {
     sender: &'a Sender<S>,
     message: Message,
     compress: Compress,

@@ -21,11 +21,22 @@ pub(super) fn uninterrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) ->
     }
 }
 
+/// Polls a read until it is not interrupted; 0 is the end.
+///
+/// TLS that ends without a `close_notify` is an end like TCP's: whether the peer meant it shows by its Close frame.
+#[inline]
+pub(super) fn reading(poll: impl FnMut() -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    match uninterrupted(poll) {
+        Poll::Ready(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+        polled => polled,
+    }
+}
+
 /// Appends what one read gives; 0 is the end.
 #[cfg_attr(
     not(any(feature = "client", feature = "server")),
     expect(dead_code, reason = "handshakes are theirs, and connections have buffers of their own")
 )]
 pub(crate) async fn read_some<S: AsyncRead + Unpin>(io: &mut S, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    poll_fn(|cx| uninterrupted(|| pin!(io.read_buf(buffer)).poll(cx))).await
+    poll_fn(|cx| reading(|| pin!(io.read_buf(buffer)).poll(cx))).await
 }

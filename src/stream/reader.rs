@@ -5,12 +5,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Receiver;
 use crate::{
-    Error,
+    Error, Transport,
     proto::connection::{Chunk, Delivery, Event, Kind, MAX_CHUNK},
 };
 
 /// A message that is read chunk by chunk: see [`Receiver::recv_reader`].
-pub struct MessageReader<'a, S: AsyncRead + AsyncWrite + Unpin> {
+pub struct MessageReader<'a, S: AsyncRead + AsyncWrite + Unpin = Transport> {
     receiver: &'a mut Receiver<S>,
     kind: Kind,
     /// What came with the beginning: more than a chunk, if a `recv` was cancelled inside the message.

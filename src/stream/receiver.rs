@@ -14,7 +14,7 @@ use super::{
     timer::Timer,
 };
 use crate::{
-    Error,
+    Error, Transport,
     proto::connection::{Delivery, End, Event, Inbox, Message, ReceiveHalf},
 };
 
@@ -27,7 +27,7 @@ const SMALL_FRAMES: usize = 8;
 ///
 /// Dropping it does not end the connection: senders go on, and what the peer sends is read only while one of them is
 /// polled, to answer Pings and Closes; messages are discarded.
-pub struct Receiver<S> {
+pub struct Receiver<S = Transport> {
     pub(super) shared: Arc<Shared<S>>,
     /// `None` only while it is dropped or taken apart.
     pub(super) state: Option<Box<ReceiverState>>,

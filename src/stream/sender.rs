@@ -18,7 +18,7 @@ use super::{
     shared::{Core, Shared},
 };
 use crate::{
-    Error,
+    Error, Transport,
     proto::{
         Utf8Bytes,
         connection::{Compress, Delivery, End, Kind, Message, PreparedMessage},
@@ -32,7 +32,7 @@ type Locked<'a, S> = MutexGuard<'a, Core<S>>;
 /// from as many tasks as there are.
 ///
 /// The transport is closed when the connection has ended, or when the receiver and all senders are dropped.
-pub struct Sender<S> {
+pub struct Sender<S = Transport> {
     pub(super) shared: Arc<Shared<S>>,
     /// Whether it is the only one that sends messages, which may then go to a cork.
     pub(super) sole: bool,

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Sender;
-use crate::Error;
+use crate::{Error, Transport};
 
 /// A message that is sent in parts: see [`Sender::begin`].
 ///
 /// It has to be [finished](Self::finish): a message that was begun cannot be taken back, so dropping it closes the
 /// connection with 1011. Nothing is sent before the first part, and until then it can be dropped for free.
-pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin> {
+pub struct MessageWriter<'a, S: AsyncRead + AsyncWrite + Unpin = Transport> {
     sender: &'a Sender<S>,
     finished: bool,
 }

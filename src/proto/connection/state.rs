@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use crate::proto::frame::{CloseFrame, ProtocolError};
 
@@ -52,6 +52,31 @@ pub enum Initiator {
     Peer,
 }
 
+/// Explains itself: who ended the connection and why, for a log.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |f: &mut fmt::Formatter<'_>, frame: &Option<CloseFrame>| match frame {
+            Some(CloseFrame { code, reason }) if reason.is_empty() => write!(f, "with {code}"),
+            Some(CloseFrame { code, reason }) => write!(f, "with {code} ({reason:?})"),
+            None => f.write_str("without a code"),
+        };
+        match self {
+            Self::Closed { by: Initiator::Us, ours, .. } => {
+                f.write_str("closed by us ")?;
+                said(f, ours)
+            }
+            Self::Closed { by: Initiator::Peer, theirs, .. } => {
+                f.write_str("closed by the peer ")?;
+                said(f, theirs)
+            }
+            Self::Failed(fault) => write!(f, "failed, as the peer broke the protocol or a limit: {fault}"),
+            Self::Lost => f.write_str("lost: the transport ended without a closing handshake (1006)"),
+            Self::TimedOut(timeout) => write!(f, "given up: {timeout}"),
+            Self::Abandoned => f.write_str("abandoned: we did not finish a message that was sent in parts"),
+        }
+    }
+}
+
 /// A deadline that the peer let pass.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -65,6 +90,12 @@ pub enum Timeout {
     /// It took nothing of what was queued for it within `max_queued_age`.
     #[error("the peer took nothing of what was queued for it in time")]
     Write,
+    /// There was no connection to it, or to the proxy, within the time for that.
+    #[error("there was no connection in time")]
+    Connect,
+    /// The TLS handshake took too long.
+    #[error("the TLS handshake was not done in time")]
+    Tls,
     /// The opening handshake took too long.
     #[error("the opening handshake was not done in time")]
     Handshake,

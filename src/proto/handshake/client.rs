@@ -16,7 +16,7 @@ const MAX_INTERIM: u8 = 8;
 /// What a client asks for.
 #[derive(Clone, Debug)]
 pub struct ClientRequest {
-    /// Whom to ask for what.
+    /// Whom to ask for what. Its user and password become an `Authorization` header, unless `headers` has one.
     pub uri: WsUri,
     /// More headers. `Host` replaces the one that the URI gives.
     pub headers: Headers,
@@ -54,6 +54,11 @@ impl ClientRequest {
         }
         if let Some(config) = &self.deflate {
             line("Sec-WebSocket-Extensions", deflate::offer(config).to_string().as_bytes());
+        }
+        if let Some(credentials) = self.uri.basic_auth()
+            && !self.headers.contains("Authorization")
+        {
+            line("Authorization", credentials.as_bytes());
         }
         self.headers.encode_without(&["Host"], &mut out);
         out.extend_from_slice(b"\r\n");

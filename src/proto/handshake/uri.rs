@@ -1,9 +1,13 @@
 use std::{fmt, str::FromStr};
 
+use base64::Engine as _;
+
 /// The URI of a WebSocket (RFC 6455 §3): `ws://host[:port][/path][?query]`, or `wss:` for one over TLS.
 ///
-/// A user and password in front of the host are kept apart: they are not sent, and are shown neither by `Debug` nor by
-/// `Display`.
+/// A user and password in front of the host are kept apart, and are shown neither by `Debug` nor by `Display`; a client
+/// sends them as Basic authentication.
+///
+/// `ws+unix:/run/chat.sock:/path?query` is one over a Unix socket, as Node's `ws` writes it; its host is `localhost`.
 ///
 /// ```
 /// use sockeye::proto::handshake::{Scheme, WsUri};
@@ -16,6 +20,7 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct WsUri {
     scheme: Scheme,
+    socket: Option<String>,
     userinfo: Option<String>,
     host: String,
     port: u16,
@@ -94,6 +99,12 @@ pub enum InvalidUri {
         /// The host that was given.
         host: String,
     },
+    /// The path of a Unix socket is absolute.
+    #[error("{path:?} is no absolute path of a Unix socket, as in ws+unix:/run/chat.sock:/path")]
+    Socket {
+        /// The path that was given.
+        path: String,
+    },
     /// The port is no number from 1 to 65535.
     #[error("port {port:?} is no number from 1 to 65535")]
     Port {
@@ -113,6 +124,11 @@ impl WsUri {
         self.scheme.is_secure()
     }
 
+    /// The path of the Unix socket that it is reached by, if it is.
+    pub fn socket(&self) -> Option<&str> {
+        self.socket.as_deref()
+    }
+
     /// The host in lower case: a name or an address, an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
         self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host)
@@ -128,6 +144,21 @@ impl WsUri {
         self.userinfo.as_deref()
     }
 
+    /// The user and password as a value of `Authorization` (RFC 7617), percent-decoded.
+    pub(crate) fn basic_auth(&self) -> Option<String> {
+        let userinfo = self.userinfo.as_ref()?;
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let credentials = [&percent_decoded(user)[..], b":", &percent_decoded(password)].concat();
+        Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials)))
+    }
+
+    /// Takes over the user and password of another URI, unless it has its own.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_userinfo_of(mut self, other: &Self) -> Self {
+        self.userinfo = self.userinfo.or_else(|| other.userinfo.clone());
+        self
+    }
+
     /// The resource name (§3): the path, `/` if there is none, and the query.
     pub fn resource(&self) -> &str {
         &self.resource
@@ -139,17 +170,30 @@ impl WsUri {
     }
 }
 
+impl WsUri {
+    /// A URI of a Unix socket: its path, and behind a colon the resource name.
+    fn of_socket(scheme: Scheme, rest: &str) -> Result<Self, InvalidUri> {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (socket, resource) = rest.split_once(':').unwrap_or((rest, "/"));
+        if !socket.starts_with('/') {
+            return Err(InvalidUri::Socket { path: socket.into() });
+        }
+        let resource = if resource.starts_with('/') { resource.into() } else { format!("/{resource}") };
+        let (host, port) = ("localhost".into(), scheme.default_port());
+        Ok(Self { scheme, socket: Some(socket.into()), userinfo: None, host, port, resource })
+    }
+}
+
 impl FromStr for WsUri {
     type Err = InvalidUri;
 
     fn from_str(uri: &str) -> Result<Self, InvalidUri> {
         check_characters(uri)?;
+        if let Some((scheme, rest)) = uri.split_once("+unix:") {
+            return Self::of_socket(parse_scheme(scheme)?, rest);
+        }
         let (scheme, rest) = uri.split_once("://").ok_or(InvalidUri::MissingScheme)?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => Scheme::Ws,
-            "wss" => Scheme::Wss,
-            _ => return Err(InvalidUri::Scheme { scheme: scheme.into() }),
-        };
+        let scheme = parse_scheme(scheme)?;
         let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if let Some(character) = resource.chars().find(|character| matches!(character, '[' | ']')) {
             return Err(InvalidUri::Character { character });
@@ -168,7 +212,7 @@ impl FromStr for WsUri {
             Some(port) => parse_port(port).ok_or_else(|| InvalidUri::Port { port: port.into() })?,
         };
         let resource = if resource.starts_with('/') { resource.into() } else { format!("/{resource}") };
-        Ok(Self { scheme, userinfo, host: host.to_ascii_lowercase(), port, resource })
+        Ok(Self { scheme, socket: None, userinfo, host: host.to_ascii_lowercase(), port, resource })
     }
 }
 
@@ -190,13 +234,36 @@ impl TryFrom<String> for WsUri {
 
 impl fmt::Display for WsUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.host_header(), self.resource)
+        match &self.socket {
+            Some(socket) => write!(f, "{}+unix:{socket}:{}", self.scheme, self.resource),
+            None => write!(f, "{}://{}{}", self.scheme, self.host_header(), self.resource),
+        }
     }
 }
 
 impl fmt::Debug for WsUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WsUri({self})")
+    }
+}
+
+/// Percent-decodes what [`check_characters`] has let through.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind.first_chunk::<2>().filter(|_| byte == b'%');
+        let value = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        decoded.push(value.unwrap_or(byte));
+        rest = if value.is_some() { &behind[2..] } else { behind };
+    }
+    decoded
+}
+
+fn parse_scheme(scheme: &str) -> Result<Scheme, InvalidUri> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "ws" => Ok(Scheme::Ws),
+        "wss" => Ok(Scheme::Wss),
+        _ => Err(InvalidUri::Scheme { scheme: scheme.into() }),
     }
 }
 
@@ -284,9 +351,28 @@ mod tests {
     }
 
     #[test]
+    fn unix_sockets() {
+        for (uri, socket, resource, shown) in [
+            ("ws+unix:/run/a.sock", "/run/a.sock", "/", "ws+unix:/run/a.sock:/"),
+            ("ws+unix:///run/a.sock:/x?y", "/run/a.sock", "/x?y", "ws+unix:/run/a.sock:/x?y"),
+            ("wss+unix:/a:?y", "/a", "/?y", "wss+unix:/a:/?y"),
+        ] {
+            let parsed: WsUri = uri.parse().expect("valid");
+            assert_eq!((parsed.socket(), parsed.resource(), parsed.host()), (Some(socket), resource, "localhost"));
+            assert_eq!(parsed.to_string(), shown);
+        }
+        assert_eq!(parse("ws+unix:a.sock"), Err(InvalidUri::Socket { path: "a.sock".into() }));
+        assert_eq!(parse("http+unix:/a"), Err(InvalidUri::Scheme { scheme: "http".into() }));
+    }
+
+    #[test]
     fn userinfo_is_kept_and_not_shown() {
         let uri: WsUri = "ws://me:secret@a/x".parse().expect("valid");
         assert_eq!(uri.userinfo(), Some("me:secret"));
+        assert_eq!(uri.basic_auth().as_deref(), Some("Basic bWU6c2VjcmV0"));
+        let uri_of = |userinfo: &str| format!("ws://{userinfo}@a/").parse::<WsUri>().expect("valid").basic_auth();
+        assert_eq!(uri_of("a%3Ab:c%40%c3%a9"), Some("Basic YTpiOmNAw6k=".into()));
+        assert_eq!(uri_of("me"), Some("Basic bWU6".into()));
         assert_eq!(format!("{uri} {uri:?}"), "ws://a/x WsUri(ws://a/x)");
         assert_eq!(uri.host_header(), "a");
     }

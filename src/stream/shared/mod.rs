@@ -16,7 +16,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use self::ending::Ending;
 use super::{
-    MemoryBudget, budget::Share, buffers, cork, interrupts::uninterrupted, receiver::ReceiverState, timer::Timer,
+    MemoryBudget,
+    budget::Share,
+    buffers, cork,
+    interrupts::{reading, uninterrupted},
+    receiver::ReceiverState,
+    timer::Timer,
     wakers::Wakers,
 };
 use crate::{
@@ -415,12 +420,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     ) -> Poll<Result<usize, Error>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
         let read = match &self.wakers {
-            None => uninterrupted(|| read(io, cx)),
+            None => reading(|| read(io, cx)),
             // Somebody waits for a write, which reading from a TLS stream may have to do.
             Some(wakers) => {
                 wakers.register(cx.waker());
                 let waker = Waker::from(Arc::clone(wakers));
-                uninterrupted(|| read(io, &mut Context::from_waker(&waker)))
+                reading(|| read(io, &mut Context::from_waker(&waker)))
             }
         };
         match ready!(read) {

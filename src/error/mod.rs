@@ -1,5 +1,9 @@
+mod proxy;
+mod tls;
+
 use std::io;
 
+pub use self::{proxy::ProxyError, tls::TlsError};
 use crate::proto::{
     connection::{SendError, Timeout},
     frame::ProtocolError,
@@ -37,8 +41,25 @@ pub enum Error {
     #[error("the URL cannot be used: {0}")]
     Uri(#[from] InvalidUri),
     /// The caller asked for `wss://`, and this build has no TLS.
-    #[error("wss:// needs TLS, which is not built in: use ws://, or bring a TLS stream and connect over it")]
+    #[error(
+        "wss:// needs TLS, which is not built in: turn on the feature `rustls` or `native-tls`, or connect over a TLS \
+         stream of your own"
+    )]
     NoTls,
+    /// There is no TLS connection, most likely because of the server's certificate.
+    #[error(transparent)]
+    Tls(Box<TlsError>),
+    /// As a client: there is no way through the proxy.
+    #[error(transparent)]
+    Proxy(Box<ProxyError>),
+    /// As a client: the server redirects to where it is not followed.
+    #[error("the server redirects to {location:?}, which is not followed: {reason}")]
+    Redirect {
+        /// What the server says.
+        location: Box<str>,
+        /// Why it is not followed.
+        reason: &'static str,
+    },
     /// The connection has ended, or is ending, and takes nothing more.
     #[error("the connection is closing or closed")]
     Closed,
@@ -71,6 +92,18 @@ impl From<Refusal> for Error {
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
         Self::Build(Box::new(error))
+    }
+}
+
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(Box::new(error))
     }
 }
 

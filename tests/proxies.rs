@@ -1,0 +1,96 @@
+//! Through real proxies: `tests/proxies/run` starts them and says where they are.
+#![cfg(all(feature = "client", feature = "deflate", feature = "proxy", feature = "rustls"))]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::env;
+
+use sockeye::{
+    CloseCode, Connect, DeflateConfig, Error, Message, ProxyError, WebSocket,
+    client::Proxy,
+    connect,
+    proto::{
+        connection::{End, Initiator},
+        handshake::HandshakeError,
+    },
+    tls::ClientTls,
+};
+
+fn port(name: &str) -> String {
+    env::var(name).expect("tests/proxies/run sets it")
+}
+
+fn trusting(connect: Connect) -> Connect {
+    connect
+        .tls(ClientTls::with_roots(&std::fs::read(port("ROOTS")).unwrap()).unwrap())
+        .deflate(DeflateConfig::default())
+}
+
+/// Small, large and compressed messages both ways, and a clean end.
+async fn talk(mut ws: WebSocket) {
+    let large: Vec<u8> = (0..900_000u32).map(|n| (n ^ (n >> 7)) as u8).collect();
+    for message in [Message::from("hello"), Message::from(large), Message::from("compressed ".repeat(10_000))] {
+        ws.send(message.clone()).await.unwrap();
+        assert!(ws.recv().await.unwrap() == Some(message), "what comes back is what was sent");
+    }
+    ws.close(CloseCode::NORMAL, "done").await.unwrap();
+    assert!(matches!(ws.end(), Some(End::Closed { by: Initiator::Us, .. })), "{:?}", ws.end());
+}
+
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn server_behind_nginx_and_haproxy_echoes() {
+    for name in ["NGINX", "HAPROXY"] {
+        talk(trusting(connect(format!("ws://127.0.0.1:{}/", port(name)))).proxy(Proxy::none()).await.unwrap()).await;
+        let url = format!("wss://localhost:{}/", port(&format!("{name}_TLS")));
+        talk(trusting(connect(url)).proxy(Proxy::none()).await.unwrap()).await;
+    }
+}
+
+/// A page of the proxy's own host is one of the server's, if the proxy forwards `Host`.
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn server_behind_nginx_lets_its_own_pages_in_and_no_others() {
+    let url = || connect(format!("wss://localhost:{}/", port("NGINX_TLS"))).proxy(Proxy::none());
+    let origin = format!("https://localhost:{}", port("NGINX_TLS"));
+    talk(trusting(url()).header("Origin", origin).await.unwrap()).await;
+    let refused = trusting(url()).header("Origin", "https://evil.example").await.unwrap_err();
+    assert_eq!(status(&refused), 403, "{refused}");
+}
+
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn proxy_that_forgets_the_upgrade_is_seen_by_its_status() {
+    let url = format!("ws://127.0.0.1:{}/forgetful", port("NGINX"));
+    let refused = connect(url).proxy(Proxy::none()).await.unwrap_err();
+    assert!(matches!(status(&refused), 200 | 400 | 404 | 426), "{refused}");
+}
+
+fn status(error: &Error) -> u16 {
+    let Error::Handshake(error) = error else { panic!("{error:?}") };
+    let HandshakeError::Refused(response) = &**error else { panic!("{error:?}") };
+    response.status()
+}
+
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn client_goes_through_tinyproxy_with_its_password() {
+    let proxy = |user: &str| Proxy::new(&format!("http://{user}127.0.0.1:{}", port("TINYPROXY"))).unwrap();
+    for url in [format!("ws://127.0.0.1:{}/", port("ECHO")), format!("wss://localhost:{}/", port("NGINX_TLS"))] {
+        talk(trusting(connect(&*url)).proxy(proxy("ann:secret@")).await.unwrap()).await;
+        let refused = connect(&*url).proxy(proxy("ann:wrong@")).await.unwrap_err();
+        let Error::Proxy(refused) = refused else { panic!("{refused:?}") };
+        assert!(matches!(*refused, ProxyError::Refused { status: 401 | 407, .. }), "{refused}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn client_goes_through_dante() {
+    for scheme in ["socks5", "socks5h"] {
+        let proxy = || Proxy::new(&format!("{scheme}://127.0.0.1:{}", port("DANTE"))).unwrap();
+        let url = format!("ws://127.0.0.1:{}/", port("ECHO"));
+        talk(connect(url).deflate(DeflateConfig::default()).proxy(proxy()).await.unwrap()).await;
+        let nobody = connect("ws://127.0.0.1:1/").proxy(proxy()).await.unwrap_err();
+        assert!(matches!(nobody, Error::Proxy(_)), "{nobody:?}");
+    }
+}
