@@ -17,7 +17,7 @@ pub use proto::{
 pub mod guide;
 
 mod error;
-pub use error::{Error, ProxyError, TlsError};
+pub use error::{Error, Http2Error, ProxyError, TlsError};
 
 #[cfg(feature = "stream")]
 mod transport;

@@ -4,7 +4,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "proxy")]
 use super::Proxy;
-use super::{dial::dial, open::open, redirect};
+use super::{
+    open::{dial_and_open, open},
+    redirect,
+};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::tls::ClientTls;
 use crate::{
@@ -68,6 +71,8 @@ pub(super) struct Options {
     pub(super) tls: Option<ClientTls>,
     #[cfg(feature = "proxy")]
     pub(super) proxy: Option<Proxy>,
+    #[cfg(feature = "http2")]
+    pub(super) http2: bool,
     max_redirects: u8,
 }
 
@@ -83,6 +88,8 @@ impl Options {
             tls: None,
             #[cfg(feature = "proxy")]
             proxy: None,
+            #[cfg(feature = "http2")]
+            http2: false,
             max_redirects: 0,
         }
     }
@@ -177,6 +184,16 @@ impl Connect {
         self
     }
 
+    /// Asks for the WebSocket over HTTP/2 (RFC 8441) if the server of a `wss://` URL speaks it and takes WebSockets over it;
+    /// else over HTTP/1.1, as without this.
+    ///
+    /// The connection carries one WebSocket then; for many on one, see [`Http2`](super::Http2).
+    #[cfg(feature = "http2")]
+    pub const fn http2(mut self) -> Self {
+        self.options.http2 = true;
+        self
+    }
+
     /// Follows so many redirects (default: none, as browsers do: the redirect is the refusal).
     ///
     /// Never from `wss://` to `ws://`; and to another origin without `Authorization`, `Cookie` and `Host` headers of the
@@ -207,8 +224,7 @@ impl Connect {
         let deadline = after(options.config.limits.handshake_timeout);
         let mut redirects = options.max_redirects;
         loop {
-            let io = dial(&request.uri, &options, deadline).await?;
-            let error = match open(io, &request, &options, deadline).await {
+            let error = match dial_and_open(&request, &options, deadline).await {
                 Err(Error::Handshake(error)) if redirects > 0 => error,
                 opened => return opened,
             };
@@ -237,6 +253,11 @@ impl Connect {
         let Self { request, options } = self;
         let deadline = after(options.config.limits.handshake_timeout);
         open(io, &request?, &options, deadline).await
+    }
+
+    #[cfg(feature = "http2")]
+    pub(super) fn into_parts(self) -> Result<(ClientRequest, Options), Error> {
+        Ok((self.request?, self.options))
     }
 }
 

@@ -118,6 +118,11 @@ impl ClientRequest {
         if let Some(config) = &self.deflate {
             headers.push("Sec-WebSocket-Extensions", deflate::offer(config).to_string())?;
         }
+        if let Some(credentials) = self.uri.basic_auth()
+            && !self.headers.contains("Authorization")
+        {
+            headers.push("Authorization", credentials)?;
+        }
         for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Host")) {
             headers.push(name, value)?;
         }
