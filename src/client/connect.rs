@@ -48,7 +48,7 @@ where
 /// Awaited: [`Error::Uri`], [`Error::Build`] and [`Error::NoTls`] for what cannot be asked for; [`Error::Io`] if the server
 /// cannot be reached, and [`Error::Proxy`] if a proxy is in the way; [`Error::Tls`] if its certificate is not accepted;
 /// [`Error::TimedOut`], which says what took too long; [`Error::Handshake`] if it refuses, with its response;
-/// [`Error::Redirect`].
+/// [`Error::Redirect`]; [`Error::Http2`].
 ///
 /// # Cancel safety
 ///
@@ -188,6 +188,12 @@ impl Connect {
     /// else over HTTP/1.1, as without this.
     ///
     /// The connection carries one WebSocket then; for many on one, see [`Http2`](super::Http2).
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// let mut ws = sockeye::connect("wss://example.com/chat").http2().await?;
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "http2")]
     pub const fn http2(mut self) -> Self {
         self.options.http2 = true;

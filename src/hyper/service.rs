@@ -13,7 +13,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Outcome, Sockets, WebSocketUpgrade, request::read};
+use super::{Outcome, Sockets, WebSocketUpgrade, request::Head};
 use crate::{WebSocket, proto::handshake, server::Options};
 
 /// A layer that takes the requests for WebSockets out of a `tower` stack, and lets all others pass.
@@ -132,10 +132,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<R>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let is_ours = read(&parts).is_ok_and(|request| request.is_upgrade());
-        let mut request = Request::from_parts(parts, body);
+    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+        let is_ours = Head::from(&request).read().is_ok_and(|request| request.is_upgrade());
         if is_ours { Box::pin(ready(Ok(self.layer.answer(&mut request)))) } else { Box::pin(self.inner.call(request)) }
     }
 }

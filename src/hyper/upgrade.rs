@@ -1,12 +1,12 @@
 use std::{fmt, marker::PhantomData};
 
 use bytes::Bytes;
-use http::request::Parts;
+use http::{Extensions, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
 use super::{
     Opening, Outcome, Rejection, Sockets,
-    request::{read, version},
+    request::Head,
     response::sent,
     run::{Failed, run},
 };
@@ -14,7 +14,7 @@ use crate::{
     DeflateConfig, Error, Keepalive, Limits, WebSocket,
     proto::{
         connection::DeflateSettings,
-        handshake::{Accept, Origin, Request},
+        handshake::{Accept, Origin, Refusal, Request},
         http::{InvalidHeader, Version},
     },
     server::{Options, Place},
@@ -55,16 +55,8 @@ impl<B> WebSocketUpgrade<B> {
     ///
     /// [`Rejection`] if it is no proper request for a WebSocket (RFC 6455 §4.2.1, RFC 8441 §5), or cannot be upgraded.
     pub fn from_request<R>(request: &mut http::Request<R>) -> Result<Self, Rejection> {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        // The request keeps what others may want of it; only the connection is taken.
-        parts.method.clone_from(request.method());
-        parts.uri.clone_from(request.uri());
-        parts.version = request.version();
-        parts.headers.clone_from(request.headers());
-        std::mem::swap(&mut parts.extensions, request.extensions_mut());
-        let upgrade = Self::from_parts(&mut parts);
-        *request.extensions_mut() = parts.extensions;
-        upgrade
+        let head = Head::from(&*request);
+        Self::take(head.read(), head.version(), request.extensions_mut())
     }
 
     /// As [`from_request`](Self::from_request), of a request without its body.
@@ -73,16 +65,25 @@ impl<B> WebSocketUpgrade<B> {
     ///
     /// As for [`from_request`](Self::from_request).
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
-        let version = version(parts).unwrap_or(Version::Http11);
-        let request = read(parts).and_then(|request| request.check_upgrade().map(|()| request));
+        let head = Head::from(&*parts);
+        Self::take(head.read(), head.version(), &mut parts.extensions)
+    }
+
+    fn take(
+        request: Result<Request, Refusal>,
+        version: Option<Version>,
+        extensions: &mut Extensions,
+    ) -> Result<Self, Rejection> {
+        let version = version.unwrap_or(Version::Http11);
+        let request = request.and_then(|request| request.check_upgrade().map(|()| request));
         let request = request.map_err(|refusal| Rejection::Refused { refusal, version })?;
-        let on_upgrade = parts.extensions.remove().ok_or(Rejection::NotUpgradable { version })?;
+        let on_upgrade = extensions.remove().ok_or(Rejection::NotUpgradable { version })?;
         Ok(Self {
             request,
             on_upgrade,
-            options: parts.extensions.get().cloned().unwrap_or_default(),
+            options: extensions.get().cloned().unwrap_or_default(),
             accept: Accept::default(),
-            sockets: parts.extensions.get().cloned(),
+            sockets: extensions.get().cloned(),
             failed: None,
             body: PhantomData,
         })

@@ -66,7 +66,7 @@ impl Http2 {
         if request.uri.is_secure() && !is_http2 {
             return Err(Http2Error::NotNegotiated.into());
         }
-        Self::start(io, deadline).await
+        Self::start(io, options.config.limits, deadline).await
     }
 
     /// Makes an HTTP/2 connection of a transport that the caller brings: of TLS that has agreed on `h2`, or any other whose
@@ -80,7 +80,8 @@ impl Http2 {
     ///
     /// Dropping the future gives up the connection.
     pub async fn over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, Error> {
-        Self::start(io, after(Limits::trusted().handshake_timeout)).await
+        let limits = Limits::trusted();
+        Self::start(io, limits, after(limits.handshake_timeout)).await
     }
 
     /// Opens a WebSocket on this connection. Of what `what` says, all that concerns the way to the server has no effect.
@@ -115,10 +116,15 @@ impl Http2 {
 
     pub(in crate::client) async fn start(
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        limits: Limits,
         deadline: Instant,
     ) -> Result<Self, Error> {
         let mut builder = Builder::new();
-        builder.enable_push(false).initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+        builder
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX));
         let started = async {
             let (requests, mut connection) = builder.handshake(io).await.map_err(failed)?;
             let mut pings = connection.ping_pong().expect("it is taken once");

@@ -26,7 +26,7 @@ pub(super) async fn dial_and_open(
     if !is_http2 {
         return open(io, request, options, deadline).await.map(Some);
     }
-    match Http2::start(io, deadline).await {
+    match Http2::start(io, options.config.limits, deadline).await {
         Ok(http2) => http2.ask(request, options, deadline).await.map(Some),
         Err(Error::Http2(error)) if *error == Http2Error::NoExtendedConnect => Ok(None),
         Err(error) => Err(error),
