@@ -45,10 +45,12 @@ impl Opening {
         Self(Box::pin(async move {
             let upgraded = timeout_at(deadline, on_upgrade).await.map_err(|_| Timeout::Handshake)?;
             let io = TokioIo::new(upgraded.map_err(failed)?);
-            let transport =
-                if version == Version::Http2 { Transport::new(Multiplexed::new(io)) } else { Transport::new(io) };
             let connection = Connection::server(options.config, deflate.as_ref(), Instant::now().into_std());
-            let ws = WebSocket::new(transport, connection, Inbox::new());
+            let ws = if version == Version::Http2 {
+                WebSocket::new(Transport::new(Multiplexed::new(io)), connection, Inbox::new()).awaiting_end()
+            } else {
+                WebSocket::new(Transport::new(io), connection, Inbox::new())
+            };
             let ws = ws.with_subprotocol(agreed.subprotocol.as_deref());
             Ok(match &options.budget {
                 Some(budget) => ws.with_budget(budget),

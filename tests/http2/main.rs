@@ -16,7 +16,7 @@
 //! | §5; RFC 6455 §10.2 | Origin as in HTTP/1.1 | `tells_pages_of_other_hosts_403_and_opens_nothing`, `same_host_is_the_authority` | `asks_as_the_rfc_does` |
 //! | §5 | 2xx accepts, everything else refuses | `chooses_a_subprotocol_and_deflate` | `takes_any_2xx`, `is_refused_with_the_status_and_the_body` |
 //! | §5 | DATA is what TCP would carry, however it is cut | `reads_frames_cut_at_every_byte_and_between_empty_ones` | the same |
-//! | §5 | END_STREAM is the orderly end | `end_of_the_stream_without_a_close_is_lost`, `both_ends_end_the_stream_behind_a_close` | the same |
+//! | §5 | END_STREAM is the orderly end | `end_of_the_stream_without_a_close_is_lost`, `both_ends_end_the_stream_behind_a_close`, `close_is_not_overtaken_by_a_reset` | the same |
 //! | §5 | RST_STREAM with CANCEL is a reset | `reset_stream_is_lost_to_its_handler_and_to_nobody_else` | `reset_stream_is_an_error`, `dropped_websocket_resets_its_stream` |
 //! | RFC 9113 §5.2 | no byte beyond the window, none of it forgotten | `sends_no_more_than_the_window_and_goes_on_when_it_grows`, `large_messages_cross_windows_of_every_size_both_ways` | the same |
 //! | RFC 9113 §5.2 | a WebSocket that nobody reads holds up none of the others | `unread_websocket_does_not_hold_up_the_others` | the same |

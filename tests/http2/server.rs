@@ -171,6 +171,19 @@ async fn both_ends_end_the_stream_behind_a_close() {
     Raw::open(&requests).await; // the connection goes on
 }
 
+#[tokio::test]
+async fn close_is_not_overtaken_by_a_reset() {
+    // A stream that is dropped while its other direction is open is reset, and some clients forget then what they have.
+    let requests = client(echo_server()).await;
+    let mut raw = Raw::open(&requests).await;
+    raw.frame(CLOSE, &close_payload(CloseCode::NORMAL, ""));
+    assert_eq!(unhung(raw.bytes(4)).await, b"\x88\x02\x03\xe8");
+    assert!(unhung(raw.recv.data()).await.is_none(), "END_STREAM");
+    let reset = std::future::poll_fn(|cx| raw.send.poll_reset(cx));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), reset).await.is_err());
+    raw.end();
+}
+
 /// A server whose handlers say how their connection ended.
 fn telling() -> (tokio::io::DuplexStream, mpsc::UnboundedReceiver<Result<(), Error>>) {
     let (sender, receiver) = mpsc::unbounded_channel();

@@ -18,7 +18,7 @@ const MAX_PAYLOAD = 64 << 20;
 
 /** A WebSocket of `ws` on a stream of HTTP/2; `deflate` is what was agreed on. */
 function onStream(stream, isServer, deflate) {
-  const ws = new WebSocket(null, undefined, {});
+  const ws = new WebSocket(null, undefined, { closeTimeout: 30_000 });
   ws._isServer = isServer;
   if (deflate) ws._extensions[PerMessageDeflate.extensionName] = deflate;
   ws.setSocket(stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: MAX_PAYLOAD, skipUTF8Validation: false });

@@ -128,13 +128,16 @@ impl Http2 {
         let started = async {
             let (requests, mut connection) = builder.handshake(io).await.map_err(failed)?;
             let mut pings = connection.ping_pong().expect("it is taken once");
-            let connection = tokio::spawn(connection);
             // RFC 9113 §3.4: SETTINGS are the first frame that a server sends, so they are there before any other answer.
-            if let Err(error) = pings.ping(Ping::opaque()).await {
-                // The connection itself knows better why it is over.
-                let why = connection.await.ok().and_then(Result::err);
-                return Err(failed(why.unwrap_or(error)));
+            tokio::select! {
+                pong = pings.ping(Ping::opaque()) => drop(pong.map_err(failed)?),
+                ended = &mut connection => {
+                    let reason = ended.map_or_else(|error| error.to_string(), |()| "the server has ended it".into());
+                    return Err(Http2Error::Connection { reason }.into());
+                }
             }
+            // What it fails of shows in the requests and streams.
+            tokio::spawn(connection);
             Ok::<_, Error>(requests)
         };
         let requests: SendRequest<Bytes> = timeout_at(deadline, started).await.map_err(|_| Timeout::Handshake)??;

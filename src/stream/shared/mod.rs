@@ -77,6 +77,8 @@ pub(super) struct Core<S> {
     /// Made while the transport takes nothing.
     stall: Timer,
     share: Option<Share>,
+    /// Whether dropping the transport before the peer has ended too would overtake what was written.
+    awaits_end: bool,
     /// What the receiving half held when it was last asked.
     received: usize,
 }
@@ -238,12 +240,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             failure: None,
             stall: Timer::default(),
             share: None,
+            awaits_end: false,
             received: 0,
         }
     }
 
     pub(super) fn set_budget(&mut self, budget: MemoryBudget) {
         self.share = Some(budget.share());
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(super) const fn await_end(&mut self) {
+        self.awaits_end = true;
     }
 
     /// Takes note of how much the receiving half holds.
