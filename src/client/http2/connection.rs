@@ -130,7 +130,9 @@ impl Http2 {
             let mut pings = connection.ping_pong().expect("it is taken once");
             // RFC 9113 §3.4: SETTINGS are the first frame that a server sends, so they are there before any other answer.
             tokio::select! {
-                pong = pings.ping(Ping::opaque()) => drop(pong.map_err(failed)?),
+                pong = pings.ping(Ping::opaque()) => {
+                    pong.map_err(failed)?;
+                }
                 ended = &mut connection => {
                     let reason = ended.map_or_else(|error| error.to_string(), |()| "the server has ended it".into());
                     return Err(Http2Error::Connection { reason }.into());
