@@ -240,6 +240,8 @@ impl Connect {
             };
             let Some(location) = location else { return Err(Error::Handshake(error)) };
             redirect::follow(&mut request, location)?;
+            #[cfg(feature = "tracing")]
+            tracing::debug!(target: "sockeye::client", uri = %request.uri, "redirected");
             redirects -= 1;
         }
     }

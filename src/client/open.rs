@@ -30,7 +30,10 @@ pub(super) async fn dial_and_open(
     {
         return Ok(opened);
     }
-    open(dial(&request.uri, options, deadline).await?, request, options, deadline).await
+    let io = dial(&request.uri, options, deadline).await?;
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "sockeye::client", uri = %request.uri, "connected");
+    open(io, request, options, deadline).await
 }
 
 /// Makes the opening handshake over `io`.

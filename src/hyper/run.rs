@@ -3,6 +3,7 @@ use std::fmt;
 use super::Opening;
 use crate::{
     CloseCode, Error, WebSocket,
+    proto::handshake::Request,
     server::{Place, log},
 };
 
@@ -32,15 +33,20 @@ impl<E: fmt::Display> Outcome for Result<(), E> {
 
 /// Runs a handler as [`Server`](crate::Server) does: its replies leave in one write when it waits, and a connection that
 /// it leaves open is closed with 1000, or with 1011 behind an error.
-pub(super) async fn run<H, F>(opening: Opening, place: Option<Place>, handler: H, failed: Option<Failed>)
-where
+pub(super) async fn run<H, F>(
+    request: Request,
+    opening: Opening,
+    place: Option<Place>,
+    handler: H,
+    failed: Option<Failed>,
+) where
     H: FnOnce(WebSocket) -> F,
     F: Future<Output: Outcome>,
 {
     let ws = match opening.await {
         Ok(ws) => ws,
         Err(error) => {
-            log("upgrade", &error);
+            log::failed("upgrade", &error);
             if let Some(failed) = failed {
                 failed(error);
             }
@@ -51,18 +57,21 @@ where
     if let Some(place) = &place {
         place.opened(&sender);
     }
+    log::opened(&request, &ws);
+    drop(request);
     // Boxed, so that the futures around it hold a pointer and not a copy each.
     let mut handler = Box::pin(handler(ws));
     let code = closing_code(&sender.serve(handler.as_mut()).await);
     drop(handler);
     sender.close_if_left(code).await;
+    log::ended(sender.end().as_ref());
 }
 
 fn closing_code(outcome: &impl Outcome) -> CloseCode {
     match outcome.fault() {
         None => CloseCode::NORMAL,
         Some(error) => {
-            log("handler", &error);
+            log::failed("handler", &error);
             CloseCode::INTERNAL_ERROR
         }
     }

@@ -185,7 +185,7 @@ impl<B: From<Bytes>> WebSocketUpgrade<B> {
         H: FnOnce(WebSocket) -> F + Send + 'static,
         F: Future<Output: Outcome> + Send + 'static,
     {
-        let (sockets, failed) = (self.sockets.take(), self.failed.take());
+        let (request, sockets, failed) = (self.request.clone(), self.sockets.take(), self.failed.take());
         let place = sockets.as_ref().map(|sockets| sockets.place(self.request.version())).transpose();
         let accepted = place.and_then(|place| Ok((self.with_memory_of(sockets.as_ref()).accept()?, place)));
         let ((response, opening), place) = match accepted {
@@ -193,7 +193,7 @@ impl<B: From<Bytes>> WebSocketUpgrade<B> {
             Err(rejection) => return rejection.into_response(),
         };
         let key = place.as_ref().map(Place::key);
-        let task = run(opening, place, handler, failed);
+        let task = run(request, opening, place, handler, failed);
         match sockets.zip(key) {
             Some((sockets, key)) => sockets.spawn(key, task),
             None => drop(tokio::spawn(task)),

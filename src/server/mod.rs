@@ -39,19 +39,17 @@ mod answer;
 mod budget;
 mod door;
 mod judge;
+pub(crate) mod log;
 mod request;
 mod serve;
 mod tracker;
 
+#[cfg(feature = "hyper")]
+pub(crate) use self::tracker::{Full, Place, Tracker};
 pub use self::{
     accept::{Options, accept, accept_with},
     budget::Budget,
     judge::Peer,
     request::{Incoming, receive_request},
     serve::Server,
-};
-#[cfg(feature = "hyper")]
-pub(crate) use self::{
-    serve::log,
-    tracker::{Full, Place, Tracker},
 };

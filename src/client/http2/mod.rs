@@ -23,6 +23,8 @@ pub(super) async fn dial_and_open(
         return Ok(None);
     }
     let (io, is_http2) = dial_http2(&request.uri, options, deadline).await?;
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "sockeye::client", uri = %request.uri, is_http2, "connected");
     if !is_http2 {
         return open(io, request, options, deadline).await.map(Some);
     }

@@ -20,6 +20,7 @@ use super::{
     budget::Share,
     buffers, cork,
     interrupts::{reading, uninterrupted},
+    metrics::{Meter, Metrics},
     receiver::ReceiverState,
     timer::Timer,
     wakers::Wakers,
@@ -79,6 +80,7 @@ pub(super) struct Core<S> {
     share: Option<Share>,
     /// Whether dropping the transport before the peer has ended too would overtake what was written.
     awaits_end: bool,
+    meter: Option<Box<Meter>>,
     /// What the receiving half held when it was last asked.
     received: usize,
 }
@@ -241,6 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             stall: Timer::default(),
             share: None,
             awaits_end: false,
+            meter: None,
             received: 0,
         }
     }
@@ -252,6 +255,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     #[cfg(feature = "hyper")]
     pub(super) const fn await_end(&mut self) {
         self.awaits_end = true;
+    }
+
+    pub(super) fn set_metrics(&mut self, metrics: Arc<dyn Metrics>) {
+        self.meter = Some(Box::new(Meter::new(metrics)));
     }
 
     /// Takes note of how much the receiving half holds.
@@ -391,6 +398,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.send.advance(written);
+            if let Some(meter) = &self.meter {
+                meter.sent(written);
+            }
             self.unflushed = true;
         }
         ready!(Pin::new(io).poll_flush(cx))?;
@@ -440,6 +450,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             Ok(len) => {
                 if len > 0 {
                     self.send.heard_lately();
+                    if let Some(meter) = &self.meter {
+                        meter.received(len);
+                    }
                 }
                 Poll::Ready(Ok(len))
             }
