@@ -17,7 +17,7 @@ pub use proto::{
 pub mod guide;
 
 mod error;
-pub use error::{Error, ProxyError, TlsError};
+pub use error::{Error, Http2Error, ProxyError, TlsError};
 
 #[cfg(feature = "stream")]
 mod transport;
@@ -41,3 +41,9 @@ pub use client::{Connect, connect};
 pub mod server;
 #[cfg(feature = "server")]
 pub use server::{Server, accept};
+
+#[cfg(feature = "hyper")]
+pub mod hyper;
+
+#[cfg(feature = "axum")]
+pub mod axum;

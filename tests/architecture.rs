@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module with its floor, and what else of a lower floor it must not import.
-const FLOORS: [(&str, u8, &[&str]); 13] = [
+const FLOORS: [(&str, u8, &[&str]); 15] = [
     ("proto::limits", 0, &[]),
     ("proto::utf8_bytes", 0, &[]),
     ("proto::frame", 1, &[]),
@@ -21,6 +21,8 @@ const FLOORS: [(&str, u8, &[&str]); 13] = [
     ("tls", 6, &["stream"]),
     ("client", 7, &[]),
     ("server", 7, &[]),
+    ("hyper", 8, &["client"]),
+    ("axum", 9, &["client", "server"]),
 ];
 
 /// The one file that may hold `unsafe`.

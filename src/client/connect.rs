@@ -4,7 +4,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "proxy")]
 use super::Proxy;
-use super::{dial::dial, open::open, redirect};
+use super::{
+    open::{dial_and_open, open},
+    redirect,
+};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::tls::ClientTls;
 use crate::{
@@ -45,7 +48,7 @@ where
 /// Awaited: [`Error::Uri`], [`Error::Build`] and [`Error::NoTls`] for what cannot be asked for; [`Error::Io`] if the server
 /// cannot be reached, and [`Error::Proxy`] if a proxy is in the way; [`Error::Tls`] if its certificate is not accepted;
 /// [`Error::TimedOut`], which says what took too long; [`Error::Handshake`] if it refuses, with its response;
-/// [`Error::Redirect`].
+/// [`Error::Redirect`]; [`Error::Http2`].
 ///
 /// # Cancel safety
 ///
@@ -68,6 +71,8 @@ pub(super) struct Options {
     pub(super) tls: Option<ClientTls>,
     #[cfg(feature = "proxy")]
     pub(super) proxy: Option<Proxy>,
+    #[cfg(feature = "http2")]
+    pub(super) http2: bool,
     max_redirects: u8,
 }
 
@@ -83,6 +88,8 @@ impl Options {
             tls: None,
             #[cfg(feature = "proxy")]
             proxy: None,
+            #[cfg(feature = "http2")]
+            http2: false,
             max_redirects: 0,
         }
     }
@@ -177,6 +184,22 @@ impl Connect {
         self
     }
 
+    /// Asks for the WebSocket over HTTP/2 (RFC 8441) if the server of a `wss://` URL speaks it and takes WebSockets over it;
+    /// else over HTTP/1.1, as without this.
+    ///
+    /// The connection carries one WebSocket then; for many on one, see [`Http2`](super::Http2).
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// let mut ws = sockeye::connect("wss://example.com/chat").http2().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http2")]
+    pub const fn http2(mut self) -> Self {
+        self.options.http2 = true;
+        self
+    }
+
     /// Follows so many redirects (default: none, as browsers do: the redirect is the refusal).
     ///
     /// Never from `wss://` to `ws://`; and to another origin without `Authorization`, `Cookie` and `Host` headers of the
@@ -207,10 +230,7 @@ impl Connect {
         let deadline = after(options.config.limits.handshake_timeout);
         let mut redirects = options.max_redirects;
         loop {
-            let io = dial(&request.uri, &options, deadline).await?;
-            #[cfg(feature = "tracing")]
-            tracing::debug!(target: "sockeye::client", uri = %request.uri, "connected");
-            let error = match open(io, &request, &options, deadline).await {
+            let error = match dial_and_open(&request, &options, deadline).await {
                 Err(Error::Handshake(error)) if redirects > 0 => error,
                 opened => return opened,
             };
@@ -241,6 +261,11 @@ impl Connect {
         let Self { request, options } = self;
         let deadline = after(options.config.limits.handshake_timeout);
         open(io, &request?, &options, deadline).await
+    }
+
+    #[cfg(feature = "http2")]
+    pub(super) fn into_parts(self) -> Result<(ClientRequest, Options), Error> {
+        Ok((self.request?, self.options))
     }
 }
 

@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use tokio::time::{Instant, timeout_at};
 
 use super::{connect::Options, happy_eyeballs};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::tls::ClientTls;
 use crate::{
     Error, Transport,
     proto::{connection::Timeout, handshake::WsUri},
@@ -9,19 +13,48 @@ use crate::{
 
 /// Connects to where a URI says: by TCP, through a proxy or by a Unix socket, and with TLS if it says so.
 pub(super) async fn dial(uri: &WsUri, options: &Options, deadline: Instant) -> Result<Transport, Error> {
-    let stage = |limit: Option<_>| limit.map_or(deadline, |limit| deadline.min(after(limit)));
-    let reached = timeout_at(stage(options.connect_timeout), reach(uri, options)).await;
-    let io = reached.map_err(|_| Timeout::Connect)??;
+    let io = reach(uri, options, deadline).await?;
     if !uri.is_secure() {
         return Ok(io);
     }
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    return secure(uri, options, io, stage(options.tls_timeout)).await;
+    return {
+        let tls = tls(options).await?;
+        let secured = timeout_at(stage(options.tls_timeout, deadline), tls.connect(uri.host(), io)).await;
+        secured.map_err(|_| Timeout::Tls)?
+    };
     #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
     Err(Error::NoTls)
 }
 
-async fn reach(uri: &WsUri, options: &Options) -> Result<Transport, Error> {
+/// As [`dial`], and has TLS offer HTTP/2: says whether the server chose it.
+#[cfg(feature = "http2")]
+pub(super) async fn dial_http2(uri: &WsUri, options: &Options, deadline: Instant) -> Result<(Transport, bool), Error> {
+    let io = reach(uri, options, deadline).await?;
+    if !uri.is_secure() {
+        return Ok((io, false));
+    }
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    return {
+        let tls = tls(options).await?;
+        let secured = timeout_at(stage(options.tls_timeout, deadline), tls.connect_http2(uri.host(), io)).await;
+        secured.map_err(|_| Timeout::Tls)?
+    };
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    Err(Error::NoTls)
+}
+
+/// When a part of the way has to be done.
+fn stage(limit: Option<Duration>, deadline: Instant) -> Instant {
+    limit.map_or(deadline, |limit| deadline.min(after(limit)))
+}
+
+async fn reach(uri: &WsUri, options: &Options, deadline: Instant) -> Result<Transport, Error> {
+    let reached = timeout_at(stage(options.connect_timeout, deadline), reach_in_any_time(uri, options)).await;
+    reached.map_err(|_| Timeout::Connect)?
+}
+
+async fn reach_in_any_time(uri: &WsUri, options: &Options) -> Result<Transport, Error> {
     // Nobody is to be reached in vain.
     if uri.is_secure() && cfg!(not(any(feature = "rustls", feature = "native-tls"))) {
         return Err(Error::NoTls);
@@ -49,11 +82,10 @@ async fn unix(_path: &str) -> Result<Transport, Error> {
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-async fn secure(uri: &WsUri, options: &Options, io: Transport, deadline: Instant) -> Result<Transport, Error> {
-    let tls = match &options.tls {
-        Some(tls) => tls.clone(),
+async fn tls(options: &Options) -> Result<ClientTls, Error> {
+    match &options.tls {
+        Some(tls) => Ok(tls.clone()),
         // It reads files.
-        None => tokio::task::spawn_blocking(crate::tls::ClientTls::platform).await.map_err(std::io::Error::other)??,
-    };
-    timeout_at(deadline, tls.connect(uri.host(), io)).await.map_err(|_| Timeout::Tls)?
+        None => Ok(tokio::task::spawn_blocking(ClientTls::platform).await.map_err(std::io::Error::other)??),
+    }
 }

@@ -5,7 +5,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{connect::Options, keys::next_key};
+use super::{connect::Options, dial::dial, keys::next_key};
 use crate::{
     Error, WebSocket,
     proto::{
@@ -17,6 +17,24 @@ use crate::{
 
 /// What one read of a response takes in at the most.
 const READ: usize = 4096;
+
+/// Connects to where the request goes, and makes the opening handshake.
+pub(super) async fn dial_and_open(
+    request: &ClientRequest,
+    options: &Options,
+    deadline: Instant,
+) -> Result<(WebSocket, Response), Error> {
+    #[cfg(feature = "http2")]
+    if options.http2
+        && let Some(opened) = super::http2::dial_and_open(request, options, deadline).await?
+    {
+        return Ok(opened);
+    }
+    let io = dial(&request.uri, options, deadline).await?;
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "sockeye::client", uri = %request.uri, "connected");
+    open(io, request, options, deadline).await
+}
 
 /// Makes the opening handshake over `io`.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(

@@ -1,9 +1,10 @@
+mod http2;
 mod proxy;
 mod tls;
 
 use std::io;
 
-pub use self::{proxy::ProxyError, tls::TlsError};
+pub use self::{http2::Http2Error, proxy::ProxyError, tls::TlsError};
 use crate::proto::{
     connection::{SendError, Timeout},
     frame::ProtocolError,
@@ -52,6 +53,9 @@ pub enum Error {
     /// As a client: there is no way through the proxy.
     #[error(transparent)]
     Proxy(Box<ProxyError>),
+    /// As a client: there is no HTTP/2 connection that WebSockets could be opened on.
+    #[error(transparent)]
+    Http2(Box<Http2Error>),
     /// As a client: the server redirects to where it is not followed.
     #[error("the server redirects to {location:?}, which is not followed: {reason}")]
     Redirect {
@@ -98,6 +102,12 @@ impl From<BuildError> for Error {
 impl From<TlsError> for Error {
     fn from(error: TlsError) -> Self {
         Self::Tls(Box::new(error))
+    }
+}
+
+impl From<Http2Error> for Error {
+    fn from(error: Http2Error) -> Self {
+        Self::Http2(Box::new(error))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A connection is open. What is behind the `?` of its target may be a secret.
-pub(super) fn opened(request: &Request, ws: &WebSocket) {
+pub(crate) fn opened(request: &Request, ws: &WebSocket) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
         target: "sockeye::server",
@@ -22,7 +22,7 @@ pub(super) fn opened(request: &Request, ws: &WebSocket) {
 }
 
 /// A handler has left a connection, and how it ended.
-pub(super) fn ended(end: Option<&End>) {
+pub(crate) fn ended(end: Option<&End>) {
     #[cfg(feature = "tracing")]
     match end {
         Some(end) => tracing::debug!(target: "sockeye::server", %end, "ended"),
@@ -33,7 +33,7 @@ pub(super) fn ended(end: Option<&End>) {
 }
 
 /// A handshake came to nothing, or a handler returned an error.
-pub(super) fn failed(what: &str, error: &dyn fmt::Display) {
+pub(crate) fn failed(what: &str, error: &dyn fmt::Display) {
     #[cfg(feature = "tracing")]
     tracing::debug!(target: "sockeye::server", %error, "{what} failed");
     #[cfg(not(feature = "tracing"))]

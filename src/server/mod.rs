@@ -39,11 +39,13 @@ mod answer;
 mod budget;
 mod door;
 mod judge;
-mod log;
+pub(crate) mod log;
 mod request;
 mod serve;
 mod tracker;
 
+#[cfg(feature = "hyper")]
+pub(crate) use self::tracker::{Full, Place, Tracker};
 pub use self::{
     accept::{Options, accept, accept_with},
     budget::Budget,

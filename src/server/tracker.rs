@@ -13,7 +13,7 @@ use super::{Budget, budget::household};
 use crate::{CloseCode, Transport, stream::Sender};
 
 /// The connections of a server: how many there may be, and how to reach them when it shuts down.
-pub(super) struct Tracker {
+pub(crate) struct Tracker {
     places: Arc<Semaphore>,
     max: u32,
     max_per_address: Option<u32>,
@@ -22,7 +22,7 @@ pub(super) struct Tracker {
 
 /// Why there is no place for a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Full {
+pub(crate) enum Full {
     /// The server has so many connections.
     Server(u32),
     /// The client's address has so many.
@@ -55,7 +55,7 @@ struct Entry {
 }
 
 /// A connection's place among those that the server allows; dropping it frees it.
-pub(super) struct Place {
+pub(crate) struct Place {
     tracker: Arc<Tracker>,
     key: u64,
     household: Option<IpAddr>,
@@ -63,7 +63,7 @@ pub(super) struct Place {
 }
 
 impl Tracker {
-    pub(super) fn new(budget: &Budget) -> Arc<Self> {
+    pub(crate) fn new(budget: &Budget) -> Arc<Self> {
         let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let max = budget.max_connections.clamp(1, most);
         let places = Arc::new(Semaphore::new(max as usize));
@@ -76,7 +76,7 @@ impl Tracker {
     }
 
     /// Takes a place for a connection from an address.
-    pub(super) fn place(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    pub(crate) fn place(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Full::Server(self.max))?;
         let mut register = self.lock();
         let household = self.max_per_address.map(|max| (household(address), max));
@@ -95,14 +95,20 @@ impl Tracker {
     }
 
     /// Notes the task that has a place, unless it has left already.
-    pub(super) fn started(&self, key: u64, task: AbortHandle) {
+    pub(crate) fn started(&self, key: u64, task: AbortHandle) {
         if let Some(entry) = self.lock().entries.get_mut(&key) {
             entry.task = Some(task);
         }
     }
 
+    /// How many have a place.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     /// Closes all connections with 1001, drops those in their handshake, and is ready when they have left.
-    pub(super) async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         let (open, opening): (Vec<_>, Vec<_>) = {
             let mut register = self.lock();
             register.draining = true;
@@ -115,7 +121,7 @@ impl Tracker {
     }
 
     /// Drops those that are still there.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         let entries = std::mem::take(&mut self.lock().entries);
         entries.into_values().filter_map(|entry| entry.task).for_each(|task| task.abort());
     }
@@ -126,12 +132,12 @@ impl Tracker {
 }
 
 impl Place {
-    pub(super) const fn key(&self) -> u64 {
+    pub(crate) const fn key(&self) -> u64 {
         self.key
     }
 
     /// Notes the connection that is open now.
-    pub(super) fn opened(&self, sender: &Sender<Transport>) {
+    pub(crate) fn opened(&self, sender: &Sender<Transport>) {
         let mut register = self.tracker.lock();
         if let Some(entry) = register.entries.get_mut(&self.key) {
             entry.sender = Some(sender.clone());

@@ -348,6 +348,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 }
 
 impl<S> WebSocket<S> {
+    /// Has it wait for the peer's end in any case, as a stream of HTTP/2 that is dropped before is reset, and a reset may
+    /// overtake a Close.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn awaiting_end(self) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.sender.shared.lock().await_end();
+        self
+    }
+
     /// A share for the task that serves the connection.
     pub(crate) fn sender(&self) -> Sender<S> {
         self.sender.clone()

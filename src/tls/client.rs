@@ -8,6 +8,8 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 
+#[cfg(all(feature = "rustls", feature = "http2"))]
+use super::HTTP_2;
 use super::TlsError;
 #[cfg(feature = "rustls")]
 use super::{HTTP_11, provider, rustls_errors::of_handshake, unverified::Unverified};
@@ -101,9 +103,7 @@ impl ClientTls {
         match &self.0 {
             #[cfg(feature = "rustls")]
             Connector::Rustls(connector) => {
-                let name =
-                    ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Host { host: host.to_owned() })?;
-                let tls = connector.connect(name, io).await.map_err(|error| of_handshake(error, host))?;
+                let tls = connector.connect(server_name(host)?, io).await.map_err(|error| of_handshake(error, host))?;
                 let protocol = tls.get_ref().1.alpn_protocol();
                 if let Some(other) = protocol.filter(|&protocol| protocol != HTTP_11) {
                     return Err(TlsError::Protocol { protocol: String::from_utf8_lossy(other).into_owned() }.into());
@@ -117,6 +117,27 @@ impl ClientTls {
             }
         }
     }
+
+    /// As [`connect`](Self::connect), and offers HTTP/2, if the TLS library can: says whether the server chose it.
+    #[cfg(feature = "http2")]
+    pub(crate) async fn connect_http2(&self, host: &str, io: Transport) -> Result<(Transport, bool), Error> {
+        match &self.0 {
+            #[cfg(feature = "rustls")]
+            Connector::Rustls(connector) => {
+                let connector = connector.with_alpn(vec![HTTP_2.to_vec(), HTTP_11.to_vec()]);
+                let tls = connector.connect(server_name(host)?, io).await.map_err(|error| of_handshake(error, host))?;
+                let is_http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP_2);
+                Ok((Transport::new(tls), is_http2))
+            }
+            #[cfg(feature = "native-tls")]
+            Connector::Native(_) => Ok((self.connect(host, io).await?, false)),
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Host { host: host.to_owned() })
 }
 
 #[cfg(feature = "rustls")]

@@ -41,6 +41,8 @@ pub use tokio_rustls::rustls;
 /// What is agreed on by ALPN (RFC 7301).
 #[cfg(feature = "rustls")]
 const HTTP_11: &[u8] = b"http/1.1";
+#[cfg(all(feature = "rustls", feature = "http2"))]
+const HTTP_2: &[u8] = b"h2";
 
 /// The cryptography, chosen here: a process may have no default one, or several to choose from.
 #[cfg(feature = "rustls")]

@@ -65,7 +65,7 @@ impl ClientRequest {
         Ok(out.into())
     }
 
-    fn check(&self) -> Result<(), BuildError> {
+    pub(super) fn check(&self) -> Result<(), BuildError> {
         if let Some((name, _)) = self.headers.iter().find(|(name, _)| is_owned(name)) {
             return Err(BuildError::OwnedHeader { name: name.into() });
         }
@@ -267,34 +267,46 @@ impl Expected {
             Some(accept) if accept != self.accept.as_bytes() => return Err(HandshakeError::WrongAccept),
             Some(_) => {}
         }
-        let deflate = self.check_extensions(headers)?;
-        let subprotocol = match at_most_one(headers, "Sec-WebSocket-Protocol")? {
-            None => None,
-            Some(chosen) => match self.subprotocols.iter().find(|asked| asked.as_bytes() == chosen) {
-                Some(asked) => Some(asked.clone()),
-                None => {
-                    let subprotocol = String::from_utf8_lossy(chosen).into_owned();
-                    return Err(HandshakeError::UnaskedSubprotocol { subprotocol });
-                }
-            },
-        };
-        Ok(Agreed { subprotocol, deflate })
+        agreed(headers, &self.subprotocols, self.deflate.as_ref())
     }
+}
 
-    /// §4.1, 5: only what was asked for, and each extension once.
-    fn check_extensions(&self, headers: &Headers) -> Result<Option<deflate::DeflateAgreed>, HandshakeError> {
-        let line = at_most_one(headers, "Sec-WebSocket-Extensions")?;
-        let mut agreed = None;
-        for chosen in Offer::parse_list(line).map_err(HandshakeError::MalformedExtensions)? {
-            match &self.deflate {
-                Some(config) if chosen.name() == deflate::NAME && agreed.is_none() => {
-                    agreed = Some(deflate::confirm(config, &chosen)?);
-                }
-                _ => return Err(HandshakeError::UnaskedExtension { name: chosen.name().into() }),
+/// What a server has chosen of what was asked for (§4.1, 5 and 6), in HTTP/1.1 and HTTP/2 alike.
+pub(super) fn agreed(
+    headers: &Headers,
+    subprotocols: &[String],
+    deflate: Option<&DeflateConfig>,
+) -> Result<Agreed, HandshakeError> {
+    let deflate = check_extensions(headers, deflate)?;
+    let subprotocol = match at_most_one(headers, "Sec-WebSocket-Protocol")? {
+        None => None,
+        Some(chosen) => match subprotocols.iter().find(|asked| asked.as_bytes() == chosen) {
+            Some(asked) => Some(asked.clone()),
+            None => {
+                let subprotocol = String::from_utf8_lossy(chosen).into_owned();
+                return Err(HandshakeError::UnaskedSubprotocol { subprotocol });
             }
+        },
+    };
+    Ok(Agreed { subprotocol, deflate })
+}
+
+/// §4.1, 5: only what was asked for, and each extension once.
+fn check_extensions(
+    headers: &Headers,
+    asked: Option<&DeflateConfig>,
+) -> Result<Option<deflate::DeflateAgreed>, HandshakeError> {
+    let line = at_most_one(headers, "Sec-WebSocket-Extensions")?;
+    let mut agreed = None;
+    for chosen in Offer::parse_list(line).map_err(HandshakeError::MalformedExtensions)? {
+        match asked {
+            Some(config) if chosen.name() == deflate::NAME && agreed.is_none() => {
+                agreed = Some(deflate::confirm(config, &chosen)?);
+            }
+            _ => return Err(HandshakeError::UnaskedExtension { name: chosen.name().into() }),
         }
-        Ok(agreed)
     }
+    Ok(agreed)
 }
 
 fn at_most_one<'a>(headers: &'a Headers, name: &'static str) -> Result<Option<&'a [u8]>, HandshakeError> {

@@ -55,6 +55,24 @@ pub enum Refusal {
     /// The draft hixie-76, which has other frames and no header for a version.
     #[error("draft hixie-76 is not supported, only Sec-WebSocket-Version 13")]
     Hixie76,
+    /// RFC 8441 §4: HTTP/2 asks for a WebSocket by CONNECT.
+    #[error("a WebSocket over HTTP/2 is asked for by the method CONNECT with :protocol")]
+    NotConnect,
+    /// RFC 8441 §4: a CONNECT without `:protocol` asks for a tunnel.
+    #[error("CONNECT without :protocol")]
+    MissingProtocol,
+    /// RFC 8441 §5: `:protocol` "MUST have a value of "websocket"".
+    #[error(":protocol is not websocket")]
+    Protocol,
+    /// RFC 8441 §5: the scheme "MUST be "https" for "wss"-schemed WebSockets and "http" for "ws"-schemed WebSockets".
+    #[error(":scheme is neither http nor https")]
+    Scheme,
+    /// RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields".
+    #[error("{name} header in HTTP/2")]
+    ConnectionHeader {
+        /// Its name.
+        name: &'static str,
+    },
     /// A request to upgrade has no body: what is behind it are frames, or a smuggled request.
     #[error("request to upgrade with a body")]
     Body,
@@ -92,11 +110,16 @@ impl Refusal {
             | Self::MissingConnection
             | Self::Key
             | Self::Body
+            | Self::MissingProtocol
+            | Self::Scheme
+            | Self::ConnectionHeader { .. }
             | Self::MalformedSubprotocols(_)
             | Self::RepeatedSubprotocol
             | Self::MalformedExtensions(_) => 400,
             Self::MalformedOrigin | Self::Origin => 403,
-            Self::Method => 405,
+            Self::Method | Self::NotConnect => 405,
+            // RFC 9220 §3, which says it for HTTP/2 as well: the server "SHOULD respond to the request with a 501".
+            Self::Protocol => 501,
             Self::HttpVersion | Self::MissingUpgrade | Self::UnsupportedVersion | Self::Hixie76 => 426,
         }
     }
@@ -205,6 +228,10 @@ pub enum BuildError {
     /// The settings for permessage-deflate are none.
     #[error(transparent)]
     Deflate(#[from] InvalidDeflateConfig),
+    /// An extended CONNECT is answered in HTTP/2, whose bytes another library writes:
+    /// [`acceptance`](super::Request::acceptance).
+    #[error("a request over HTTP/2 has no answer in the bytes of HTTP/1.1")]
+    Http2,
     /// A status that ends no request.
     #[error("status {status}, 200 to 599 are allowed")]
     Status {

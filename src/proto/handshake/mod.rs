@@ -3,6 +3,7 @@
 mod client;
 mod credentials;
 mod error;
+mod extended_connect;
 mod key;
 mod origin;
 mod request;
@@ -15,6 +16,7 @@ use crate::proto::extension::deflate::DeflateAgreed;
 pub use client::{Accepted, ClientHandshake, ClientRequest};
 pub use credentials::{BasicAuth, same_secret};
 pub use error::{AcceptError, BuildError, HandshakeError, Refusal};
+pub use extended_connect::ExtendedConnect;
 pub use key::Key;
 pub use origin::{InvalidOrigin, Origin};
 pub use request::Request;

@@ -1,21 +1,53 @@
-use super::{Key, Refusal, VERSION, uri};
+use super::{ExtendedConnect, Key, Refusal, VERSION, uri};
 use crate::proto::{
     extension::Offer,
-    http::{Headers, RequestHead, Version, grammar},
+    http::{HeadError, Headers, RequestHead, Version, grammar},
 };
 
-/// A request that came to a server: well-formed HTTP/1.x, an upgrade or not.
+/// A request that came to a server: well-formed HTTP, for a WebSocket or not.
 ///
 /// What a server does with it: [`accept`](Self::accept), or answer with a [`Response`](super::Response).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     head: RequestHead,
+    /// There if it asks as HTTP/2 does.
+    connect: Option<Box<ExtendedConnect>>,
 }
 
 impl Request {
+    /// Takes the head of a request that another HTTP library has read; an extended CONNECT of HTTP/2 is taken
+    /// [otherwise](Self::from_extended_connect).
+    ///
+    /// ```
+    /// use sockeye::proto::{handshake::Request, http::{Headers, RequestHead, Version}};
+    /// let mut headers = Headers::new();
+    /// headers.push("Host", "example.com")?;
+    /// let head = RequestHead { method: "GET".into(), target: "/chat".into(), version: Version::Http11, headers };
+    /// assert!(!Request::from_head(head)?.is_upgrade());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] for what is no well-formed request, as [`ServerHandshake`](super::ServerHandshake) says it of bytes; the
+    /// limits of a head are the other library's.
+    pub fn from_head(head: RequestHead) -> Result<Self, Refusal> {
+        Self::read_elsewhere(head, None)
+    }
+
+    pub(super) fn read_elsewhere(head: RequestHead, connect: Option<ExtendedConnect>) -> Result<Self, Refusal> {
+        if !grammar::is_token(head.method.as_bytes()) {
+            return Err(HeadError::StartLine.into());
+        }
+        if head.target.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+            return Err(HeadError::Target.into());
+        }
+        Self::new(head, connect)
+    }
+
     /// Checks what holds for every request.
-    pub(super) fn new(head: RequestHead) -> Result<Self, Refusal> {
-        let request = Self { head };
+    pub(super) fn new(head: RequestHead, connect: Option<ExtendedConnect>) -> Result<Self, Refusal> {
+        let request = Self { head, connect: connect.map(Box::new) };
         // RFC 9112 §3.2: several Host headers, none, or a malformed one are answered with 400.
         match request.at_most_one("Host")? {
             None if request.head.version == Version::Http11 => return Err(Refusal::MissingHost),
@@ -23,6 +55,9 @@ impl Request {
                 return Err(Refusal::MalformedHost);
             }
             None | Some(_) => {}
+        }
+        if let Some(connect) = &request.connect {
+            connect.check_authority(request.header("Host"))?;
         }
         // A browser's Origin that nobody can read must not look like no Origin.
         if request.at_most_one("Origin")?.is_some_and(|origin| !origin.iter().all(|byte| matches!(byte, b' '..=b'~'))) {
@@ -69,9 +104,17 @@ impl Request {
         self.head.headers.get_str(name)
     }
 
-    /// The host that was asked for, with its port: that of an absolute target (RFC 9112 §3.2.2), else of the `Host`
-    /// header.
+    /// The pseudo-header fields, if it is an extended CONNECT (RFC 8441 §4).
+    pub fn extended_connect(&self) -> Option<&ExtendedConnect> {
+        self.connect.as_deref()
+    }
+
+    /// The host that was asked for, with its port: the `:authority` of an extended CONNECT, that of an absolute target
+    /// (RFC 9112 §3.2.2), else of the `Host` header.
     pub fn host(&self) -> Option<&str> {
+        if let Some(connect) = &self.connect {
+            return Some(&connect.authority);
+        }
         self.absolute().map(|(authority, _)| authority).or_else(|| self.header("Host"))
     }
 
@@ -84,7 +127,11 @@ impl Request {
     ///
     /// RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
     pub fn is_upgrade(&self) -> bool {
-        self.head.version >= Version::Http11 && self.names_websocket()
+        match &self.connect {
+            Some(connect) => connect.names_websocket(),
+            // RFC 9113 §8.6: HTTP/2 "does not provide support for the 101 (Switching Protocols)".
+            None => self.head.version == Version::Http11 && self.names_websocket(),
+        }
     }
 
     /// Whether `Upgrade`, a list of protocols of which some have a version behind a slash, has `websocket`.
@@ -106,7 +153,7 @@ impl Request {
         preferences.into_iter().find(|preferred| offered.contains(preferred))
     }
 
-    /// Checks all that a request to upgrade has to be (RFC 6455 §4.2.1).
+    /// Checks all that a request for a WebSocket has to be (RFC 6455 §4.2.1, RFC 8441 §5).
     ///
     /// # Errors
     ///
@@ -118,15 +165,7 @@ impl Request {
     /// As [`check_upgrade`](Self::check_upgrade), with what the answer is made from.
     pub(super) fn upgrade(&self) -> Result<Upgrade, Refusal> {
         let headers = &self.head.headers;
-        if self.head.version < Version::Http11 {
-            return Err(Refusal::HttpVersion);
-        }
-        if !self.names_websocket() {
-            return Err(Refusal::MissingUpgrade);
-        }
-        if self.method() != "GET" {
-            return Err(Refusal::Method);
-        }
+        self.check_protocol()?;
         // A caller who goes on to read frames must not find a body there, or a second request.
         if headers.contains("Transfer-Encoding") || headers.get_all("Content-Length").any(|length| length != b"0") {
             return Err(Refusal::Body);
@@ -134,7 +173,7 @@ impl Request {
         if self.resource().is_empty() {
             return Err(Refusal::Target);
         }
-        if !headers.contains_token("Connection", "Upgrade") {
+        if self.connect.is_none() && !headers.contains_token("Connection", "Upgrade") {
             return Err(Refusal::MissingConnection);
         }
         if headers.contains("Sec-WebSocket-Key1") {
@@ -143,11 +182,28 @@ impl Request {
         if self.at_most_one("Sec-WebSocket-Version")? != Some(VERSION.as_bytes()) {
             return Err(Refusal::UnsupportedVersion);
         }
-        let key = self.at_most_one("Sec-WebSocket-Key")?.and_then(Key::parse).ok_or(Refusal::Key)?;
+        let key = match &self.connect {
+            // RFC 8441 §5: "do not do the processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields".
+            Some(_) => None,
+            None => Some(self.at_most_one("Sec-WebSocket-Key")?.and_then(Key::parse).ok_or(Refusal::Key)?),
+        };
         self.check_subprotocols()?;
         let offers =
             Offer::parse_list(headers.get_all("Sec-WebSocket-Extensions")).map_err(Refusal::MalformedExtensions)?;
         Ok(Upgrade { key, offers })
+    }
+
+    /// Whether it asks for a WebSocket, in the way of its version of HTTP.
+    fn check_protocol(&self) -> Result<(), Refusal> {
+        match (&self.connect, self.head.version) {
+            (Some(connect), _) => connect.check(&self.head.headers),
+            (None, Version::Http10) => Err(Refusal::HttpVersion),
+            (None, Version::Http11) if !self.names_websocket() => Err(Refusal::MissingUpgrade),
+            (None, Version::Http11) if self.method() != "GET" => Err(Refusal::Method),
+            (None, Version::Http11) => Ok(()),
+            (None, Version::Http2) if self.method() != "CONNECT" => Err(Refusal::NotConnect),
+            (None, Version::Http2) => Err(Refusal::MissingProtocol),
+        }
     }
 
     /// §4.1, 10: tokens, at least one, each once.
@@ -199,6 +255,7 @@ impl Request {
 /// What the answer to a request to upgrade is made from.
 #[derive(Debug)]
 pub(super) struct Upgrade {
-    pub(super) key: Key,
+    /// What a request of HTTP/1.1 proves with that it is understood.
+    pub(super) key: Option<Key>,
     pub(super) offers: Vec<Offer>,
 }

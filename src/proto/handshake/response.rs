@@ -33,7 +33,7 @@ impl Response {
         if !(200..=599).contains(&status) {
             return Err(BuildError::Status { status });
         }
-        Ok(Self::with_status(status))
+        Ok(Self::of_status(status))
     }
 
     /// A 401 with a challenge (RFC 9110 §11.6.1), such as `Bearer` or `Basic realm="the house"`.
@@ -42,14 +42,14 @@ impl Response {
     ///
     /// [`BuildError::Header`] if the challenge cannot stand in a header.
     pub fn unauthorized(challenge: &str) -> Result<Self, BuildError> {
-        let mut response = Self::with_status(401);
+        let mut response = Self::of_status(401);
         response.headers.push("WWW-Authenticate", challenge)?;
         Ok(response)
     }
 
     /// A text for whoever reads it.
     pub(crate) fn plain(status: u16, text: &str) -> Self {
-        let mut response = Self::with_status(status).with_header("Content-Type", "text/plain; charset=utf-8");
+        let mut response = Self::of_status(status).with_header("Content-Type", "text/plain; charset=utf-8");
         response.body = format!("{text}\n").into();
         response
     }
@@ -95,7 +95,7 @@ impl Response {
         Self { status, reason, headers, body: Bytes::new() }
     }
 
-    fn with_status(status: u16) -> Self {
+    pub(super) fn of_status(status: u16) -> Self {
         Self::received(status, reason_phrase(status).into(), Headers::new())
     }
 
@@ -110,8 +110,10 @@ impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
         let mut response = Self::plain(refusal.status(), &refusal.to_string());
         // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        if *refusal == Refusal::Method {
-            response = response.with_header("Allow", "GET");
+        match refusal {
+            Refusal::Method => response = response.with_header("Allow", "GET"),
+            Refusal::NotConnect => response = response.with_header("Allow", "CONNECT"),
+            _ => {}
         }
         // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response"; RFC 6455 §4.4.
         if refusal.status() == 426 {
@@ -124,6 +126,7 @@ impl From<&Refusal> for Response {
 /// The usual reason phrases (RFC 9110 §15); the phrase may be empty (RFC 9112 §4).
 const fn reason_phrase(status: u16) -> &'static str {
     match status {
+        101 => "Switching Protocols",
         200 => "OK",
         202 => "Accepted",
         204 => "No Content",

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{AcceptError, Agreed, BuildError, Refusal, Request, is_owned};
+use super::{AcceptError, Agreed, BuildError, Refusal, Request, Response, is_owned};
 use crate::proto::{
     Limits,
     extension::deflate::{self, DeflateConfig},
@@ -44,7 +44,7 @@ impl ServerHandshake {
     pub fn receive(&mut self, input: &[u8]) -> Result<(usize, Option<Request>), Refusal> {
         match self.reader.receive(input)? {
             (consumed, None) => Ok((consumed, None)),
-            (consumed, Some(head)) => Ok((consumed, Some(Request::new(RequestHead::parse(&head)?)?))),
+            (consumed, Some(head)) => Ok((consumed, Some(Request::new(RequestHead::parse(&head)?, None)?))),
         }
     }
 
@@ -72,19 +72,46 @@ impl Request {
     /// # Errors
     ///
     /// [`AcceptError::Refusal`] if the request is no proper upgrade, see [`check_upgrade`](Self::check_upgrade);
-    /// [`AcceptError::Build`] if what `accept` says cannot be sent.
+    /// [`AcceptError::Build`] if what `accept` says cannot be sent, or the request came over HTTP/2.
     pub fn accept(&self, accept: &Accept) -> Result<(Bytes, Agreed), AcceptError> {
-        let upgrade = self.upgrade()?;
-        self.check_accept(accept)?;
+        if self.extended_connect().is_some() {
+            return Err(BuildError::Http2.into());
+        }
         let mut response = Vec::with_capacity(256);
-        response
-            .extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
-        let mut line = |name: &str, value: &str| {
+        response.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        let agreed = self.negotiate(accept, |name, value| {
             for part in [name, ": ", value, "\r\n"] {
                 response.extend_from_slice(part.as_bytes());
             }
-        };
-        line("Sec-WebSocket-Accept", &upgrade.key.accept());
+        })?;
+        accept.headers.encode_without(&[], &mut response);
+        response.extend_from_slice(b"\r\n");
+        Ok((response.into(), agreed))
+    }
+
+    /// As [`accept`](Self::accept), with a response that another HTTP library writes: of status 101, or 200 to an extended
+    /// CONNECT (RFC 8441 §5).
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    pub fn acceptance(&self, accept: &Accept) -> Result<(Response, Agreed), AcceptError> {
+        let mut response = Response::of_status(if self.extended_connect().is_some() { 200 } else { 101 });
+        let headers = &mut response.headers;
+        let agreed = self.negotiate(accept, |name, value| headers.push(name, value).expect("it is well-formed"))?;
+        headers.extend(&accept.headers);
+        Ok((response, agreed))
+    }
+
+    /// Says the header lines that accept the request, without those of the caller's.
+    fn negotiate(&self, accept: &Accept, mut line: impl FnMut(&str, &str)) -> Result<Agreed, AcceptError> {
+        let upgrade = self.upgrade()?;
+        self.check_accept(accept)?;
+        if let Some(key) = upgrade.key {
+            line("Upgrade", "websocket");
+            line("Connection", "Upgrade");
+            line("Sec-WebSocket-Accept", &key.accept());
+        }
         if let Some(subprotocol) = &accept.subprotocol {
             line("Sec-WebSocket-Protocol", subprotocol);
         }
@@ -92,11 +119,7 @@ impl Request {
         if let Some((_, extension)) = &agreed_deflate {
             line("Sec-WebSocket-Extensions", &extension.to_string());
         }
-        accept.headers.encode_without(&[], &mut response);
-        response.extend_from_slice(b"\r\n");
-        let agreed =
-            Agreed { subprotocol: accept.subprotocol.clone(), deflate: agreed_deflate.map(|(agreed, _)| agreed) };
-        Ok((response.into(), agreed))
+        Ok(Agreed { subprotocol: accept.subprotocol.clone(), deflate: agreed_deflate.map(|(agreed, _)| agreed) })
     }
 
     fn check_accept(&self, accept: &Accept) -> Result<(), BuildError> {

@@ -169,13 +169,15 @@ impl HeadReader {
     }
 }
 
-/// The versions of HTTP that have this kind of head (RFC 9112 §2.3).
+/// The versions of HTTP that carry WebSockets here.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Version {
     /// HTTP/1.0.
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2, whose heads another library reads.
+    Http2,
 }
 
 impl Version {

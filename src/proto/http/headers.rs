@@ -57,6 +57,11 @@ impl Headers {
         Ok(())
     }
 
+    /// Appends the fields of another list.
+    pub fn extend(&mut self, other: &Self) {
+        other.pairs().for_each(|(name, value)| self.push_checked(name, value));
+    }
+
     /// The value of the first field of this name.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.get_all(name).next()

@@ -87,7 +87,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                     Poll::Ready(()) => self.finish(),
                     // A peer whose Close came as it should sends nothing behind it that could make us reset the
                     // connection: all that came was read.
-                    Poll::Pending if self.send.role() == Role::Server && self.send.end().is_some_and(End::is_clean) => {
+                    Poll::Pending
+                        if self.send.role() == Role::Server
+                            && self.send.end().is_some_and(End::is_clean)
+                            && !self.awaits_end =>
+                    {
                         self.finish();
                     }
                     Poll::Pending => return self.until(until),

@@ -78,6 +78,8 @@ pub(super) struct Core<S> {
     /// Made while the transport takes nothing.
     stall: Timer,
     share: Option<Share>,
+    /// Whether dropping the transport before the peer has ended too would overtake what was written.
+    awaits_end: bool,
     meter: Option<Box<Meter>>,
     /// What the receiving half held when it was last asked.
     received: usize,
@@ -240,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             failure: None,
             stall: Timer::default(),
             share: None,
+            awaits_end: false,
             meter: None,
             received: 0,
         }
@@ -247,6 +250,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     pub(super) fn set_budget(&mut self, budget: MemoryBudget) {
         self.share = Some(budget.share());
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(super) const fn await_end(&mut self) {
+        self.awaits_end = true;
     }
 
     pub(super) fn set_metrics(&mut self, metrics: Arc<dyn Metrics>) {
