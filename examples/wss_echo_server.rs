@@ -11,13 +11,14 @@ use std::{fs, process::ExitCode};
 
 use sockeye::{DeflateConfig, Error, Limits, Server, tls::ServerTls};
 
-const USAGE: &str = "usage: wss_echo_server [--listen ADDRESS] [--max-message BYTES]
+const USAGE: &str = "usage: wss_echo_server [--listen ADDRESS] [--max-message BYTES] [--no-deflate]
                        [--write-certificate FILE | --certificate FILE --key FILE]";
 
 #[derive(Default)]
 struct Options {
     listen: String,
     max_message: Option<usize>,
+    no_deflate: bool,
     write_certificate: Option<String>,
     certificate: Option<String>,
     key: Option<String>,
@@ -45,6 +46,7 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             "--listen" => options.listen = args.next()?,
             "--max-message" => options.max_message = Some(args.next()?.parse().ok()?),
+            "--no-deflate" => options.no_deflate = true,
             "--write-certificate" => options.write_certificate = Some(args.next()?),
             "--certificate" => options.certificate = Some(args.next()?),
             "--key" => options.key = Some(args.next()?),
@@ -71,7 +73,10 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         limits = limits.max_message(bytes);
     }
     let server = Server::bind(options.listen).await?.limits(limits);
-    let server = server.tls(ServerTls::from_pem(&certificate, &key)?).deflate(DeflateConfig::default());
+    let mut server = server.tls(ServerTls::from_pem(&certificate, &key)?);
+    if !options.no_deflate {
+        server = server.deflate(DeflateConfig::default());
+    }
     println!("listening on wss://{}", server.local_addr()?);
     let echo = server.serve(|mut ws, _request| async move {
         while let Some(message) = ws.recv().await? {

@@ -1,8 +1,11 @@
 // echo_client talks to the server of `ws`: node_server.mjs ECHO_CLIENT
+// With TLS_CERTIFICATE and TLS_KEY in the environment, over TLS.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
 import net from 'node:net';
 import { text as wholeOf } from 'node:stream/consumers';
 import { WebSocketServer } from 'ws';
@@ -26,14 +29,33 @@ function startClient(url, options) {
   return { stdin: child.stdin, ended };
 }
 
+const { TLS_CERTIFICATE, TLS_KEY } = process.env;
+
+/** A server that listens, and its URL. */
+async function listen(options) {
+  if (!TLS_CERTIFICATE) {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0, ...options });
+    await once(server, 'listening');
+    return { server, url: `ws://127.0.0.1:${server.address().port}`, close: () => server.close() };
+  }
+  const tls = https.createServer({ cert: readFileSync(TLS_CERTIFICATE), key: readFileSync(TLS_KEY) });
+  const server = new WebSocketServer({ server: tls, ...options });
+  tls.listen(0, '127.0.0.1');
+  await once(tls, 'listening');
+  const close = () => {
+    server.close();
+    tls.close();
+  };
+  return { server, url: `wss://localhost:${tls.address().port}`, close };
+}
+
 /** Runs `body` with a server, and one echo_client that has connected to it. */
 async function converse(name, { perMessageDeflate, options }, body) {
   await check(`node server, ${name}`, async () => {
-    const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate });
-    await once(server, 'listening');
+    const { server, url, close } = await listen({ perMessageDeflate });
     try {
       const connected = once(server, 'connection');
-      const client = startClient(`ws://127.0.0.1:${server.address().port}`, options);
+      const client = startClient(url, options);
       const failedFirst = client.ended.then(({ status, stderr }) => {
         throw new Error(`echo_client ended with ${status} before it connected: ${stderr}`);
       });
@@ -42,7 +64,7 @@ async function converse(name, { perMessageDeflate, options }, body) {
       await body({ conversation: new Conversation(ws), request, client });
     } finally {
       server.clients.forEach((ws) => ws.terminate());
-      server.close();
+      close();
     }
   });
 }
@@ -160,12 +182,11 @@ for (const dialect of DIALECTS) {
 }
 
 await check('node server: a refusal fails with the status in the message', async () => {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, verifyClient: () => false });
-  await once(server, 'listening');
-  const client = startClient(`ws://127.0.0.1:${server.address().port}`, []);
+  const { url, close } = await listen({ verifyClient: () => false });
+  const client = startClient(url, []);
   client.stdin.end();
   assert.match(await endsInFailure(client), /\b401\b/);
-  server.close();
+  close();
 });
 
 await check('node server: nobody listens', async () => {
