@@ -83,6 +83,13 @@ async fn client_goes_through_tinyproxy_with_its_password() {
     }
 }
 
+/// As systemd's socket activation does it.
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn server_that_was_given_its_listener_echoes() {
+    talk(connect(format!("ws://127.0.0.1:{}/", port("ACTIVATED"))).proxy(Proxy::none()).await.unwrap()).await;
+}
+
 #[tokio::test]
 #[ignore = "tests/proxies/run starts the proxies"]
 async fn client_goes_through_dante() {
