@@ -30,7 +30,7 @@ use crate::{
     args::ConnectArgs,
     connection,
     exit::{Failure, Status},
-    output::{BinaryForm, Event, Format, Output, Part, Printer, Shown, Style, Verbosity, say, words},
+    output::{BinaryForm, Event, Format, Output, Part, Printer, Style, Verbosity, say, words},
     prompt,
 };
 
@@ -65,7 +65,7 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status,
     };
     output.show(&opened).map_err(unwritable)?;
     output.flush().map_err(unwritable)?;
-    let (source, output) = source(args, output)?;
+    let (source, output) = source(args, output);
     let printer = Printer::start(output);
     let (status, printer, last) = Session::new(args, ws, frames, printer, deadline).run(source).await;
     let mut output = printer.finish().await.map_err(unwritable)?;
@@ -79,26 +79,23 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status,
 }
 
 /// Where what is sent comes from: the command line, a prompt, or the standard input.
-fn source(args: &ConnectArgs, mut output: Output) -> Result<(Source, Output), Failure> {
+fn source(args: &ConnectArgs, output: Output) -> (Source, Output) {
     if args.input.echo {
-        return Ok((Source::None, output));
+        return (Source::None, output);
     }
     if !args.input.messages.is_empty() {
-        return Ok((Source::Given(args.input.messages.clone()), output));
+        return (Source::Given(args.input.messages.clone()), output);
     }
     let is_for_a_person = io::stdin().is_terminal() && output.format == Format::Screen && !args.input.whole;
     if !is_for_a_person {
-        return Ok((Source::Stdin, output));
+        return (Source::Stdin, output);
     }
     let (typed, lines) = mpsc::channel(16);
     let history = if args.input.no_history { None } else { prompt::history_file() };
     match prompt::start(history, command::NAMES, output.style.out, typed) {
-        Ok(above) => Ok((Source::Prompt(lines), output.above(above))),
-        // A terminal that cannot edit has lines all the same.
-        Err(_) => {
-            output.shown = Shown::Typed;
-            Ok((Source::Stdin, output))
-        }
+        Ok(above) => (Source::Prompt(lines), output.above(above)),
+        // A terminal that cannot be edited on has lines all the same.
+        Err(_) => (Source::Stdin, output),
     }
 }
 
