@@ -69,6 +69,14 @@ impl Failure {
         Self { status, message: message.into() }
     }
 
+    /// Why there is no connection.
+    pub(crate) fn unopened(error: Error) -> Self {
+        match error {
+            Error::Io(error) => Self::new(Status::Network, format!("the server cannot be reached: {error}")),
+            other => other.into(),
+        }
+    }
+
     /// The caller's fault.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Status::Usage, message)

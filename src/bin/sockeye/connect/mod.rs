@@ -143,14 +143,11 @@ impl Unopened {
 impl From<Error> for Unopened {
     fn from(error: Error) -> Self {
         match error {
-            Error::Io(error) => {
-                Self::Other(Failure::new(Status::Network, format!("the server cannot be reached: {error}")))
-            }
             Error::Handshake(error) => match *error {
                 HandshakeError::Refused(response) => Self::Refused(response),
                 other => Self::Other(Error::from(other).into()),
             },
-            other => Self::Other(other.into()),
+            other => Self::Other(Failure::unopened(other)),
         }
     }
 }
