@@ -124,6 +124,11 @@ impl Output {
         Ok(())
     }
 
+    /// Drops what is pending.
+    pub(crate) fn discard(&mut self) {
+        self.pending.clear();
+    }
+
     /// Leaves the prompt, if there is one: what is said from now on stands below it.
     pub(crate) fn leave_prompt(&mut self) -> io::Result<()> {
         self.flush()?;

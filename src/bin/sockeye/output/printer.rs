@@ -43,11 +43,12 @@ impl Printer {
         let Self { events, thread } = self;
         drop(events);
         let joined = tokio::task::spawn_blocking(|| thread.join()).await.map_err(io::Error::other)?;
-        let (output, written) = joined.map_err(|_| io::Error::other("the printing thread panicked"))?;
+        let (mut output, written) = joined.map_err(|_| io::Error::other("the printing thread panicked"))?;
         match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(output),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => output.discard(),
+            written => written?,
         }
+        Ok(output)
     }
 }
 
