@@ -100,7 +100,7 @@ def spec(run, url, which):
         "exclude-cases": [],
         "exclude-agent-cases": {},
     }
-    if run == "client":
+    if run in ("client", "tls-client"):
         result["url"] = url
     else:
         result["servers"] = [{"agent": agent(run), "url": url}]

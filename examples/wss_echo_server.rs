@@ -1,7 +1,7 @@
 //! Echoes every message over TLS, with a certificate that it makes itself.
 //!
 //! ```text
-//! cargo run --release --features rustls --example wss_echo_server -- --port 9443 --write-certificate /tmp/echo.pem
+//! cargo run --release --features rustls --example wss_echo_server -- --listen 127.0.0.1:9443 --write-certificate /tmp/echo.pem
 //! ```
 //!
 //! The certificate is for `localhost`, 127.0.0.1 and [::1], and is good until the server ends: a client that is to trust it
@@ -9,13 +9,15 @@
 
 use std::{fs, process::ExitCode};
 
-use sockeye::{DeflateConfig, Error, Server, tls::ServerTls};
+use sockeye::{DeflateConfig, Error, Limits, Server, tls::ServerTls};
 
-const USAGE: &str = "usage: wss_echo_server [--port N] [--write-certificate FILE | --certificate FILE --key FILE]";
+const USAGE: &str = "usage: wss_echo_server [--listen ADDRESS] [--max-message BYTES]
+                       [--write-certificate FILE | --certificate FILE --key FILE]";
 
 #[derive(Default)]
 struct Options {
-    port: u16,
+    listen: String,
+    max_message: Option<usize>,
     write_certificate: Option<String>,
     certificate: Option<String>,
     key: Option<String>,
@@ -37,11 +39,12 @@ async fn main() -> ExitCode {
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { port: 9443, ..Options::default() };
+    let mut options = Options { listen: "127.0.0.1:9443".into(), ..Options::default() };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--port" => options.port = args.next()?.parse().ok()?,
+            "--listen" => options.listen = args.next()?,
+            "--max-message" => options.max_message = Some(args.next()?.parse().ok()?),
             "--write-certificate" => options.write_certificate = Some(args.next()?),
             "--certificate" => options.certificate = Some(args.next()?),
             "--key" => options.key = Some(args.next()?),
@@ -63,7 +66,11 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(file) = options.write_certificate {
         fs::write(file, &certificate)?;
     }
-    let server = Server::bind(("127.0.0.1", options.port)).await?;
+    let mut limits = Limits::internet();
+    if let Some(bytes) = options.max_message {
+        limits = limits.max_message(bytes);
+    }
+    let server = Server::bind(options.listen).await?.limits(limits);
     let server = server.tls(ServerTls::from_pem(&certificate, &key)?).deflate(DeflateConfig::default());
     println!("listening on wss://{}", server.local_addr()?);
     let echo = server.serve(|mut ws, _request| async move {

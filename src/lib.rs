@@ -29,7 +29,7 @@ pub mod stream;
 #[cfg(feature = "stream")]
 pub use stream::WebSocket;
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(all(any(feature = "client", feature = "server"), any(feature = "rustls", feature = "native-tls")))]
 pub mod tls;
 
 #[cfg(feature = "client")]

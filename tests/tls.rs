@@ -7,10 +7,11 @@ mod io;
 use std::{sync::Arc, time::Duration};
 
 use io::{
+    authority::Authority,
     tcp::{REQUEST, Running, bind, echo, serve},
     unhung,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use sockeye::{
     CloseCode, Error, Limits, Message, TlsError, WebSocket, connect,
     proto::connection::{End, Timeout},
@@ -25,45 +26,19 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// An authority that signs what it is asked to.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
+fn server_tls(authority: &Authority, name: &str, from: i32, to: i32) -> ServerTls {
+    let (certificate, key) = authority.sign(name, from, to);
+    ServerTls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()
 }
 
-impl Authority {
-    fn new() -> Self {
-        Self::named("An authority of the tests")
-    }
-
-    fn named(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// A certificate for a name, valid in the years from `from` to `to`.
-    fn sign(&self, name: &str, from: i32, to: i32) -> ServerTls {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(from, 1, 1);
-        params.not_after = date_time_ymd(to, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        ServerTls::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap()
-    }
-
-    fn trusted(&self) -> ClientTls {
-        ClientTls::with_roots(self.pem.as_bytes()).unwrap()
-    }
+fn trusting(authority: &Authority) -> ClientTls {
+    ClientTls::with_roots(authority.pem.as_bytes()).unwrap()
 }
 
 /// An echo server for `localhost` that a client trusts who trusts the authority.
 async fn server() -> (Running, Authority) {
     let authority = Authority::new();
-    let tls = authority.sign("localhost", 2020, 2100);
+    let tls = server_tls(&authority, "localhost", 2020, 2100);
     (serve(bind().await.tls(tls), echo), authority)
 }
 
@@ -81,7 +56,7 @@ async fn echoes(ws: &mut WebSocket, message: impl Into<Message>) {
 async fn client_and_server_meet_over_tls_and_part_cleanly() {
     let (server, authority) = server().await;
     unhung(async {
-        let mut ws = connect(url(&server)).tls(authority.trusted()).await.unwrap();
+        let mut ws = connect(url(&server)).tls(trusting(&authority)).await.unwrap();
         echoes(&mut ws, "over TLS").await;
         echoes(&mut ws, vec![7; 900_000]).await;
         ws.close(CloseCode::NORMAL, "bye").await.unwrap();
@@ -102,18 +77,18 @@ async fn client_says_which_certificate_it_does_not_accept_and_why() {
                 other => panic!("{other:?}"),
             }
         };
-        let error = refusal(authority.sign("example.com", 2020, 2100), authority.trusted()).await;
+        let error = refusal(server_tls(&authority, "example.com", 2020, 2100), trusting(&authority)).await;
         let TlsError::WrongHost { host, names } = &error else { panic!("{error:?}") };
         assert!(host == "localhost" && names.contains("example.com"), "{error}");
-        let error = refusal(authority.sign("localhost", 2020, 2021), authority.trusted()).await;
+        let error = refusal(server_tls(&authority, "localhost", 2020, 2021), trusting(&authority)).await;
         assert!(matches!(&error, TlsError::Expired { host } if host == "localhost"), "{error:?}");
-        let error = refusal(authority.sign("localhost", 2090, 2100), authority.trusted()).await;
+        let error = refusal(server_tls(&authority, "localhost", 2090, 2100), trusting(&authority)).await;
         assert!(matches!(&error, TlsError::NotYetValid { .. }), "{error:?}");
-        let error = refusal(stranger.sign("localhost", 2020, 2100), authority.trusted()).await;
+        let error = refusal(server_tls(&stranger, "localhost", 2020, 2100), trusting(&authority)).await;
         assert!(matches!(&error, TlsError::UnknownIssuer { .. }), "{error:?}");
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let tls = ServerTls::from_pem(own.cert.pem().as_bytes(), own.signing_key.serialize_pem().as_bytes()).unwrap();
-        let error = refusal(tls.clone(), authority.trusted()).await;
+        let error = refusal(tls.clone(), trusting(&authority)).await;
         assert!(matches!(&error, TlsError::UnknownIssuer { .. }), "{error:?}");
         // By default, whom the platform trusts.
         let server = serve(bind().await.tls(tls), echo);
@@ -127,11 +102,11 @@ async fn client_says_which_certificate_it_does_not_accept_and_why() {
 #[tokio::test]
 async fn client_knows_its_server_by_an_address_too() {
     let authority = Authority::new();
-    let server = serve(bind().await.tls(authority.sign("127.0.0.1", 2020, 2100)), echo);
+    let server = serve(bind().await.tls(server_tls(&authority, "127.0.0.1", 2020, 2100)), echo);
     unhung(async {
         let url = format!("wss://{}/", server.address);
-        connect(url).tls(authority.trusted()).await.unwrap();
-        let error = connect(self::url(&server)).tls(authority.trusted()).await.unwrap_err();
+        connect(url).tls(trusting(&authority)).await.unwrap();
+        let error = connect(self::url(&server)).tls(trusting(&authority)).await.unwrap_err();
         assert!(matches!(&error, Error::Tls(error) if matches!(**error, TlsError::WrongHost { .. })), "{error:?}");
     })
     .await;
@@ -158,7 +133,7 @@ async fn identity_and_roots_that_are_none_are_errors() {
 async fn client_that_stalls_the_tls_handshake_is_let_go_at_the_deadline() {
     let authority = Authority::new();
     let limits = Limits::internet().handshake_timeout(Duration::from_millis(50));
-    let tls = authority.sign("localhost", 2020, 2100);
+    let tls = server_tls(&authority, "localhost", 2020, 2100);
     let server = serve(bind().await.tls(tls).limits(limits), echo);
     unhung(async {
         for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
@@ -180,7 +155,7 @@ async fn server_that_stalls_the_tls_handshake_is_named_by_the_error() {
         for connecting in
             [connect(&*url).timeout(Duration::from_millis(20)), connect(&*url).tls_timeout(Duration::from_millis(20))]
         {
-            let error = connecting.tls(Authority::new().trusted()).await.unwrap_err();
+            let error = connecting.tls(trusting(&Authority::new())).await.unwrap_err();
             assert!(matches!(error, Error::TimedOut(Timeout::Tls)), "{error:?}");
         }
     })
@@ -197,10 +172,10 @@ async fn peers_that_do_not_speak_tls_are_told_apart_from_certificates() {
         let mut answer = Vec::new();
         let _ = tcp.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP/1.1 101"));
-        connect(url(&server)).tls(authority.trusted()).await.unwrap();
+        connect(url(&server)).tls(trusting(&authority)).await.unwrap();
         // A server without it.
         let plain = serve(bind().await, echo);
-        let error = connect(url(&plain)).tls(authority.trusted()).await.unwrap_err();
+        let error = connect(url(&plain)).tls(trusting(&authority)).await.unwrap_err();
         assert!(matches!(&error, Error::Tls(error) if matches!(**error, TlsError::Handshake(_))), "{error:?}");
     })
     .await;
@@ -209,11 +184,11 @@ async fn peers_that_do_not_speak_tls_are_told_apart_from_certificates() {
 #[tokio::test]
 async fn client_that_finds_no_place_is_told_so_over_tls() {
     let authority = Authority::new();
-    let tls = authority.sign("localhost", 2020, 2100);
+    let tls = server_tls(&authority, "localhost", 2020, 2100);
     let server = serve(bind().await.tls(tls).budget(Budget::default().max_connections(1)), echo);
     unhung(async {
-        let _first = connect(url(&server)).tls(authority.trusted()).await.unwrap();
-        let error = connect(url(&server)).tls(authority.trusted()).await.unwrap_err();
+        let _first = connect(url(&server)).tls(trusting(&authority)).await.unwrap();
+        let error = connect(url(&server)).tls(trusting(&authority)).await.unwrap_err();
         let Error::Handshake(refused) = &error else { panic!("{error:?}") };
         assert!(refused.to_string().contains("503"), "{refused}");
     })
@@ -237,7 +212,7 @@ async fn client_refuses_a_protocol_that_it_did_not_offer() {
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let server = serve(bind().await.tls(Arc::new(config)), echo);
-    let error = unhung(connect(url(&server)).tls(authority.trusted()).into_future()).await.unwrap_err();
+    let error = unhung(connect(url(&server)).tls(trusting(&authority)).into_future()).await.unwrap_err();
     assert!(matches!(&error, Error::Tls(_)), "{error:?}");
 }
 
@@ -253,7 +228,7 @@ async fn transport_that_ends_without_close_notify_is_lost() {
         tokio::io::copy_bidirectional(&mut client, &mut server).await
     });
     unhung(async {
-        let mut ws = connect(url).tls(authority.trusted()).await.unwrap();
+        let mut ws = connect(url).tls(trusting(&authority)).await.unwrap();
         echoes(&mut ws, "still there").await;
         relaying.abort();
         let error = ws.recv().await.unwrap_err();

@@ -274,13 +274,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Cancel safe.
     pub async fn drained(&self, bytes: usize) -> Result<(), Error> {
         poll_fn(|cx| {
-            let core = self.shared.lock();
-            if core.send.queued() <= bytes && !core.is_over() {
-                return Poll::Ready(Ok(()));
-            }
-            match self.poll_flush_of(cx, core) {
-                Poll::Pending if self.queued() <= bytes => Poll::Ready(Ok(())),
-                drained => drained,
+            loop {
+                let core = self.shared.lock();
+                if core.send.queued() <= bytes && !core.is_over() {
+                    return Poll::Ready(Ok(()));
+                }
+                match self.poll_flush_of(cx, core) {
+                    Poll::Pending if self.queued() <= bytes => return Poll::Ready(Ok(())),
+                    // Answers to what came for a receiver that was dropped.
+                    Poll::Ready(Ok(())) if self.queued() > bytes => {}
+                    drained => return drained,
+                }
             }
         })
         .await

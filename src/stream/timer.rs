@@ -2,12 +2,10 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::{runtime::Handle, time::Sleep};
-
-use crate::proto::connection::later;
 
 /// A timer that is made when it is first waited for. Without a runtime there is none, and no deadline is kept: whoever
 /// polls a connection outside of one has asked for no more.
@@ -37,6 +35,6 @@ impl Timer {
 
 /// When so much time will have passed; a duration beyond what a clock can say never does.
 #[cfg(any(feature = "client", feature = "server"))]
-pub(crate) fn after(duration: Duration) -> tokio::time::Instant {
-    tokio::time::Instant::from_std(later(tokio::time::Instant::now().into_std(), duration))
+pub(crate) fn after(duration: std::time::Duration) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(crate::proto::connection::later(tokio::time::Instant::now().into_std(), duration))
 }

@@ -16,14 +16,19 @@
 //! With both features, rustls is taken where nothing else is said. Its cryptography is ring's, chosen here, so that no
 //! process-wide provider is needed.
 
+#[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "rustls")]
+#[cfg(all(feature = "client", feature = "rustls"))]
 mod rustls_errors;
+#[cfg(feature = "server")]
 mod server;
-#[cfg(feature = "rustls")]
+#[cfg(all(feature = "client", feature = "rustls"))]
 mod unverified;
 
-pub use self::{client::ClientTls, server::ServerTls};
+#[cfg(feature = "client")]
+pub use self::client::ClientTls;
+#[cfg(feature = "server")]
+pub use self::server::ServerTls;
 pub use crate::error::TlsError;
 
 /// The TLS library, for configurations of one's own.

@@ -33,6 +33,7 @@
 //! | T23 | Pings that are never answered | `holds_one_ping_of_a_peer_that_answers_none`, rfc6455_5_5_control: `keeps_one_ping_of_a_peer_that_answers_none` |
 //! | T24 | memory that was never written to | `sends_no_byte_that_it_was_not_given` |
 //! | T25 | secrets that are guessed by time | admission: `only_those_who_know_the_secret_come_in`, per_message: `guess_of_a_secret_costs_the_same_wherever_it_is_wrong` |
+//! | T26 | certificates of others | tls: `client_says_which_certificate_it_does_not_accept_and_why`, `client_knows_its_server_by_an_address_too` |
 //! | T27 | masking keys that can be foreseen | `client_masks_each_frame_with_a_key_that_looks_random`, `no_two_clients_share_their_keys`, `client_asks_with_a_new_nonce_each_time`, rfc6455_5_frames: `client_takes_a_new_key_for_each_frame` |
 //! | T28 | the wrong masking | `is_told_over_tcp_of_every_refused_frame`, rfc6455_5_frames: `refuses_the_wrong_masking` |
 //! | T29 | CR, LF and NUL in heads | `control_characters_in_a_request_are_told_400`, `control_characters_in_a_response_fail`, rfc6455_4_handshake: `application_cannot_break_the_response`, `application_cannot_break_the_request`, `header_values_cannot_hold_line_ends`, loopback_handshake: `client_sends_no_header_that_would_be_another_one`, `client_asks_for_no_wss_and_no_broken_url` |
@@ -50,7 +51,7 @@
 //! | T44 | codes of a Close | `surfaces_every_code_of_a_close`, `refuses_every_other_code_of_a_close`, rfc6455_7_close: `accepts_codes_that_may_stand_on_the_wire` |
 //! | T45 | all of it over TLS and Unix sockets | `is_told_over_tls_and_unix_of_every_fault` and the rest of `transports` |
 //!
-//! T26 and T41 wait for TLS and the command-line tool, T39 and T40 for Socket.IO: none of them is there.
+//! T41 waits for HTTP/2, T39 and T40 for Socket.IO.
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used)] // the twins are tests too
 

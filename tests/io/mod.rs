@@ -2,6 +2,7 @@
 //! every poll is the test's own.
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
+pub(crate) mod authority;
 pub(crate) mod served;
 #[cfg(feature = "server")]
 pub(crate) mod tcp;

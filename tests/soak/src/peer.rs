@@ -68,10 +68,12 @@ impl Peer {
 
     /// Writes, and takes in meanwhile what comes.
     pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        // An end stays readable: waited for once more, it would keep this loop from waiting for anything else.
+        let mut interest = Interest::READABLE | Interest::WRITABLE;
         while !bytes.is_empty() {
-            let ready = patient(self.io.ready(Interest::READABLE | Interest::WRITABLE)).await?;
-            if ready.is_readable() {
-                self.try_read()?;
+            let ready = patient(self.io.ready(interest)).await?;
+            if ready.is_readable() && self.try_read()? == Some(0) {
+                interest = Interest::WRITABLE;
             }
             if ready.is_writable() {
                 match self.io.try_write(bytes) {
