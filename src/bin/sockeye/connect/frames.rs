@@ -112,52 +112,52 @@ impl Watch {
     /// Takes the next bytes; tells of each header that is complete with them.
     fn pass(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Header)) {
         while !bytes.is_empty() {
-            let used = match self {
-                Self::Head { .. } => self.head(bytes[0]),
-                Self::Header(_) => self.header(bytes[0], &mut seen),
+            let mut used = 1;
+            let next = match self {
+                Self::Head { line, ended } => head(line, ended, bytes[0]),
+                Self::Header(begun) => {
+                    begun.push(bytes[0]);
+                    header(begun, &mut seen)
+                }
                 Self::Payload(left) => {
-                    let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                    used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                     *left -= used as u64;
-                    if *left == 0 {
-                        *self = Self::Header(Vec::new());
-                    }
-                    used
+                    (*left == 0).then(|| Self::Header(Vec::new()))
                 }
                 Self::Lost => return,
             };
+            if let Some(next) = next {
+                *self = next;
+            }
             bytes = &bytes[used..];
         }
     }
+}
 
-    fn head(&mut self, byte: u8) -> usize {
-        const END: &[u8] = b"\r\n\r\n";
-        let Self::Head { line, ended } = self else { unreachable!("it is asked for in a head only") };
-        if line.len() < "HTTP/1.1 101".len() {
-            line.push(byte);
-        }
-        *ended = if END[*ended] == byte { *ended + 1 } else { usize::from(byte == END[0]) };
-        if *ended == END.len() {
-            let is_interim = line.starts_with(b"HTTP/1.1 1") && !line.ends_with(b" 101");
-            *self = if is_interim { Self::default() } else { Self::Header(Vec::new()) };
-        }
-        1
+/// Takes a byte of a head; what comes behind its end.
+fn head(line: &mut Vec<u8>, ended: &mut usize, byte: u8) -> Option<Watch> {
+    const END: &[u8] = b"\r\n\r\n";
+    if line.len() < "HTTP/1.1 101".len() {
+        line.push(byte);
     }
+    *ended = if END[*ended] == byte { *ended + 1 } else { usize::from(byte == END[0]) };
+    let is_interim = line.starts_with(b"HTTP/1.1 1") && !line.ends_with(b" 101");
+    let next = || if is_interim { Watch::default() } else { Watch::Header(Vec::new()) };
+    (*ended == END.len()).then(next)
+}
 
-    fn header(&mut self, byte: u8, seen: &mut impl FnMut(Header)) -> usize {
-        let Self::Header(begun) = self else { unreachable!("it is asked for in a header only") };
-        begun.push(byte);
-        match Header::parse(begun) {
-            Ok(Parsed::Partial { .. }) => {}
-            Ok(Parsed::Complete { header, .. }) => {
-                seen(header);
-                *self = match header.payload_len {
-                    0 => Self::Header(Vec::new()),
-                    len => Self::Payload(len),
-                };
-            }
-            Err(_) => *self = Self::Lost,
+/// Looks at what has come of a header; what comes behind it.
+fn header(begun: &[u8], seen: &mut impl FnMut(Header)) -> Option<Watch> {
+    match Header::parse(begun) {
+        Ok(Parsed::Partial { .. }) => None,
+        Ok(Parsed::Complete { header, .. }) => {
+            seen(header);
+            Some(match header.payload_len {
+                0 => Watch::Header(Vec::new()),
+                len => Watch::Payload(len),
+            })
         }
-        1
+        Err(_) => Some(Watch::Lost),
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// Whose lines are above whose.
+/// Whether what is sent is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shown {
     /// What is sent was typed, and stands on the screen already.
