@@ -12,6 +12,9 @@ mod endings;
 mod handshake;
 #[path = "cli/manual.rs"]
 mod manual;
+#[cfg(target_os = "linux")]
+#[path = "cli/prompt.rs"]
+mod prompt;
 #[path = "cli/serve.rs"]
 mod serve;
 #[path = "cli/tool.rs"]

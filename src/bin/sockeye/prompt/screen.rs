@@ -82,7 +82,9 @@ impl Screen {
 
     /// Writes the prompt, and puts the cursor to its place.
     fn queue(&mut self, line: &Line) -> io::Result<()> {
-        let columns = size().map_or(80, |(columns, _)| usize::from(columns)).max(2);
+        // Some terminals do not say how wide they are; a wide character needs two columns.
+        let columns = size().map_or(0, |(columns, _)| usize::from(columns));
+        let columns = if columns == 0 { 80 } else { columns.max(2) };
         let (mark, text, cursor) = line.view();
         // A line end in the line has to be seen, and not to be obeyed.
         let visible = |text: &str| escaped(&text.replace('\n', "⏎")).into_owned();
