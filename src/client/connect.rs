@@ -208,6 +208,8 @@ impl Connect {
         let mut redirects = options.max_redirects;
         loop {
             let io = dial(&request.uri, &options, deadline).await?;
+            #[cfg(feature = "tracing")]
+            tracing::debug!(target: "sockeye::client", uri = %request.uri, "connected");
             let error = match open(io, &request, &options, deadline).await {
                 Err(Error::Handshake(error)) if redirects > 0 => error,
                 opened => return opened,
@@ -218,6 +220,8 @@ impl Connect {
             };
             let Some(location) = location else { return Err(Error::Handshake(error)) };
             redirect::follow(&mut request, location)?;
+            #[cfg(feature = "tracing")]
+            tracing::debug!(target: "sockeye::client", uri = %request.uri, "redirected");
             redirects -= 1;
         }
     }

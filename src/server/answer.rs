@@ -22,6 +22,8 @@ pub(super) struct Unopened<S> {
 
 /// A client that has had its response, and is to end the connection too.
 pub(super) struct Answered<S> {
+    /// What it was told.
+    pub(super) status: u16,
     io: S,
     until: Instant,
 }
@@ -42,7 +44,7 @@ pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     match timeout_at(until, written).await {
         Ok(Err(error)) => Err(error.into()),
         // Of a client that takes nothing, nothing more is expected.
-        Ok(Ok(())) | Err(_) => Ok(Answered { io, until }),
+        Ok(Ok(())) | Err(_) => Ok(Answered { status: response.status(), io, until }),
     }
 }
 

@@ -7,10 +7,10 @@ use tokio::{
 
 use super::{
     answer::{Answered, Unopened, answer},
-    serve::log,
+    log,
     tracker::Full,
 };
-use crate::{Error, Transport, proto::handshake::Response};
+use crate::{Error, Transport, proto::handshake::Response, stream::Metrics};
 
 /// How many clients are seen off at once. More are closed at once: without a word if they found no place, and perhaps with a
 /// reset behind their answer if they had one, as those who are seen off may take their time.
@@ -20,11 +20,12 @@ const MAX_AT_ONCE: usize = 128;
 pub(super) struct Door {
     permits: Arc<Semaphore>,
     shut: Notify,
+    metrics: Option<Arc<dyn Metrics>>,
 }
 
 impl Door {
-    pub(super) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), shut: Notify::new() }
+    pub(super) fn new(metrics: Option<Arc<dyn Metrics>>) -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_AT_ONCE)), shut: Notify::new(), metrics }
     }
 
     /// Has a task answer a client, once there is something to answer it over.
@@ -34,6 +35,7 @@ impl Door {
         full: Full,
         until: Instant,
     ) {
+        self.count(full.status());
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
         let door = Arc::clone(self);
         tokio::spawn(async move {
@@ -50,7 +52,10 @@ impl Door {
     /// Waits, if there is room, until a client has ended that came to nothing, so that its answer reaches it.
     pub(super) async fn see_off(&self, unopened: Unopened<Transport>) {
         if let Some(error) = &unopened.error {
-            log("handshake", error);
+            log::failed("handshake", error);
+        }
+        if let Some(answered) = &unopened.answered {
+            self.count(answered.status);
         }
         if let Some(answered) = unopened.answered
             && let Ok(_permit) = self.permits.try_acquire()
@@ -69,6 +74,12 @@ impl Door {
         self.shut.notify_waiters();
     }
 
+    fn count(&self, status: u16) {
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(status);
+        }
+    }
+
     async fn linger(&self, answered: Answered<Transport>) {
         tokio::select! {
             () = answered.linger() => {}
@@ -79,9 +90,12 @@ impl Door {
 
 fn response(full: Full) -> Response {
     match full {
-        Full::Server(max) => Response::plain(503, &format!("the server has {max} connections, which is its limit")),
-        Full::Address(max) => {
-            Response::plain(429, &format!("there are {max} connections from this address, which is the limit"))
+        Full::Server(max) => {
+            Response::plain(full.status(), &format!("the server has {max} connections, which is its limit"))
         }
+        Full::Address(max) => Response::plain(
+            full.status(),
+            &format!("there are {max} connections from this address, which is the limit"),
+        ),
     }
 }

@@ -39,6 +39,7 @@ mod answer;
 mod budget;
 mod door;
 mod judge;
+mod log;
 mod request;
 mod serve;
 mod tracker;

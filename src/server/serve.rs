@@ -10,6 +10,7 @@ use super::{
     answer::Unopened,
     door::Door,
     judge::Judge,
+    log,
     request::receive,
     tracker::{Place, Tracker},
 };
@@ -21,7 +22,7 @@ use crate::{
         connection::Timeout,
         handshake::{Accept, Origin, Request, Response},
     },
-    stream::{MemoryBudget, after},
+    stream::{MemoryBudget, Metrics, after},
 };
 
 /// Answers a request that is not for a WebSocket.
@@ -53,6 +54,7 @@ pub struct Server {
     tls: Option<ServerTls>,
     budget: Budget,
     drain_timeout: Duration,
+    metrics: Option<Arc<dyn Metrics>>,
     judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
 }
@@ -76,6 +78,7 @@ impl Server {
             tls: None,
             budget: Budget::default(),
             drain_timeout: Duration::from_secs(10),
+            metrics: None,
             judge: None,
             fallback: None,
         }
@@ -145,6 +148,13 @@ impl Server {
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
+        self
+    }
+
+    /// Has what its connections do counted.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 
@@ -218,7 +228,7 @@ impl Server {
         E: fmt::Display + Send + 'static,
     {
         let tracker = Tracker::new(&self.budget);
-        let door = Arc::new(Door::new());
+        let door = Arc::new(Door::new(self.metrics.clone()));
         let (listener, drain_timeout) = (&self.listener, self.drain_timeout);
         let mut options = self.options;
         options.budget.get_or_insert_with(|| MemoryBudget::new(self.budget.max_bytes));
@@ -226,6 +236,7 @@ impl Server {
             options,
             #[cfg(any(feature = "rustls", feature = "native-tls"))]
             tls: self.tls,
+            metrics: self.metrics,
             judge: self.judge,
             fallback: self.fallback,
             door: Arc::clone(&door),
@@ -239,7 +250,13 @@ impl Server {
                         let key = place.key();
                         // Boxed, so that its memory is given back before the handler runs.
                         let handshake = Box::pin(Arc::clone(&site).handshake(tcp, address));
-                        let task = tokio::spawn(Arc::clone(&site).connection(handshake, place));
+                        let connection = Arc::clone(&site).connection(handshake, place);
+                        #[cfg(feature = "tracing")]
+                        let connection = tracing::Instrument::instrument(
+                            connection,
+                            tracing::debug_span!(target: "sockeye::server", "connection", peer = %address),
+                        );
+                        let task = tokio::spawn(connection);
                         tracker.started(key, task.abort_handle());
                     }
                     Err(full) => {
@@ -290,6 +307,7 @@ struct Site<H> {
     options: Options,
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     tls: Option<ServerTls>,
+    metrics: Option<Arc<dyn Metrics>>,
     judge: Option<Judge>,
     fallback: Option<Arc<Fallback>>,
     door: Arc<Door>,
@@ -304,7 +322,7 @@ impl<H> Site<H> {
         E: fmt::Display + Send + 'static,
     {
         let (ws, request) = match handshake.await {
-            Ok(opened) => opened,
+            Ok((ws, request)) => (self.metered(ws), request),
             Err(unopened) => {
                 // It is answered: its place is for others.
                 drop(place);
@@ -314,18 +332,27 @@ impl<H> Site<H> {
         };
         let sender = ws.sender();
         place.opened(&sender);
+        log::opened(&request, &ws);
         // Boxed, so that the futures around it hold a pointer and not a copy each.
         let mut handler = Box::pin((self.handler)(ws, request));
         drop(self);
         let code = match sender.serve(handler.as_mut()).await {
             Ok(()) => CloseCode::NORMAL,
             Err(error) => {
-                log("handler", &error);
+                log::failed("handler", &error);
                 CloseCode::INTERNAL_ERROR
             }
         };
         drop(handler);
         Box::pin(sender.close_if_left(code)).await;
+        log::ended(sender.end().as_ref());
+    }
+
+    fn metered(&self, ws: WebSocket) -> WebSocket {
+        match &self.metrics {
+            Some(metrics) => ws.with_metrics(Arc::clone(metrics)),
+            None => ws,
+        }
     }
 
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -372,11 +399,3 @@ impl<H> Site<H> {
         }
     }
 }
-
-#[cfg(feature = "tracing")]
-pub(super) fn log(what: &str, error: &dyn fmt::Display) {
-    tracing::debug!(target: "sockeye::server", %error, "{what} failed");
-}
-
-#[cfg(not(feature = "tracing"))]
-pub(super) fn log(_what: &str, _error: &dyn fmt::Display) {}

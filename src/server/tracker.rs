@@ -29,6 +29,15 @@ pub(super) enum Full {
     Address(u32),
 }
 
+impl Full {
+    pub(super) const fn status(self) -> u16 {
+        match self {
+            Self::Server(_) => 503,
+            Self::Address(_) => 429,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Register {
     next: u64,

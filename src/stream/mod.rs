@@ -5,6 +5,7 @@ mod buffers;
 mod cork;
 mod futures;
 mod interrupts;
+mod metrics;
 mod reader;
 mod receiver;
 mod sender;
@@ -18,6 +19,7 @@ mod writer;
 pub use self::{
     budget::MemoryBudget,
     futures::{Recv, Send},
+    metrics::Metrics,
     reader::MessageReader,
     receiver::Receiver,
     sender::Sender,

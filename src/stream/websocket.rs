@@ -12,7 +12,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    MemoryBudget, MessageReader, MessageWriter, Receiver, Recv, Send, Sender,
+    MemoryBudget, MessageReader, MessageWriter, Metrics, Receiver, Recv, Send, Sender,
     receiver::ReceiverState,
     shared::{Core, Shared},
 };
@@ -85,6 +85,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     #[must_use]
     pub fn with_budget(self, budget: &MemoryBudget) -> Self {
         self.sender.shared.lock().set_budget(budget.clone());
+        self
+    }
+
+    /// Has what it does counted; it is open from now on.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<dyn Metrics>) -> Self {
+        self.sender.shared.lock().set_metrics(metrics);
         self
     }
 

@@ -142,6 +142,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.stall.stop();
         self.share = None;
         self.send.transport_failed();
+        if let Some(mut meter) = self.meter.take() {
+            meter.ended(self.send.end());
+        }
         self.wake_all();
     }
 }

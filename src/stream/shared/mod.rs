@@ -20,6 +20,7 @@ use super::{
     budget::Share,
     buffers, cork,
     interrupts::{reading, uninterrupted},
+    metrics::{Meter, Metrics},
     receiver::ReceiverState,
     timer::Timer,
     wakers::Wakers,
@@ -77,6 +78,7 @@ pub(super) struct Core<S> {
     /// Made while the transport takes nothing.
     stall: Timer,
     share: Option<Share>,
+    meter: Option<Box<Meter>>,
     /// What the receiving half held when it was last asked.
     received: usize,
 }
@@ -238,12 +240,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             failure: None,
             stall: Timer::default(),
             share: None,
+            meter: None,
             received: 0,
         }
     }
 
     pub(super) fn set_budget(&mut self, budget: MemoryBudget) {
         self.share = Some(budget.share());
+    }
+
+    pub(super) fn set_metrics(&mut self, metrics: Arc<dyn Metrics>) {
+        self.meter = Some(Box::new(Meter::new(metrics)));
     }
 
     /// Takes note of how much the receiving half holds.
@@ -383,6 +390,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.send.advance(written);
+            if let Some(meter) = &self.meter {
+                meter.sent(written);
+            }
             self.unflushed = true;
         }
         ready!(Pin::new(io).poll_flush(cx))?;
@@ -432,6 +442,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             Ok(len) => {
                 if len > 0 {
                     self.send.heard_lately();
+                    if let Some(meter) = &self.meter {
+                        meter.received(len);
+                    }
                 }
                 Poll::Ready(Ok(len))
             }
