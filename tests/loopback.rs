@@ -42,6 +42,22 @@ async fn client_and_server_talk_over_tcp() {
     .await;
 }
 
+#[tokio::test]
+async fn client_that_dials_first_opens_over_what_it_puts_around_the_transport() {
+    let server = serve(bind().await, echo);
+    unhung(async {
+        let request = connect(server.url());
+        let io = request.dial().await.unwrap();
+        assert!(io.peer_addr().is_some());
+        let (mut client, _response) = request.over(tokio::io::BufStream::new(io)).await.unwrap();
+        client.send("hello").await.unwrap();
+        assert_eq!(client.recv().await.unwrap(), Some("hello".into()));
+        assert!(matches!(connect("ftp://a").dial().await, Err(Error::Uri(_))));
+        assert!(matches!(connect(server.url()).header("a b", "").dial().await, Err(Error::Build(_))));
+    })
+    .await;
+}
+
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn client_and_server_talk_compressed_over_tcp() {

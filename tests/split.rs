@@ -77,12 +77,14 @@ async fn other_senders_wait_until_a_message_in_parts_is_finished() {
     writer.write("in ").await.unwrap();
     tokio::task::yield_now().await;
     sender.ping("between").await.unwrap();
+    sender.pong("unasked").await.unwrap();
     writer.write("parts").await.unwrap();
     writer.finish().await.unwrap();
     unhung(waiting).await.unwrap().unwrap();
     let frames = [
         (TEXT & !FIN, &b"in "[..]),
         (PING, b"between"), // §5.4: control frames may go between
+        (PONG, b"unasked"),
         (CONTINUATION & !FIN, b"parts"),
         (CONTINUATION, b""),
         (TEXT, b"whole"),

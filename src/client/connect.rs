@@ -11,7 +11,7 @@ use super::{
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::tls::ClientTls;
 use crate::{
-    Config, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
+    Config, DeflateConfig, Error, Keepalive, Limits, Role, Transport, WebSocket,
     proto::{
         handshake::{ClientRequest, HandshakeError, InvalidUri, Response, WsUri},
         http::InvalidHeader,
@@ -243,6 +243,34 @@ impl Connect {
             #[cfg(feature = "tracing")]
             tracing::debug!(target: "sockeye::client", uri = %request.uri, "redirected");
             redirects -= 1;
+        }
+    }
+
+    /// Reaches the server as awaiting it would, through a proxy and by TLS, without opening the connection:
+    /// [`over`](Self::over) does that, behind whatever the caller puts around the transport.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// let connect = sockeye::connect("wss://example.com/chat");
+    /// let io = connect.dial().await?;
+    /// let (mut ws, _response) = connect.over(io).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for awaiting it, but for [`Error::Handshake`] and [`Error::Redirect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the connection.
+    pub async fn dial(&self) -> Result<Transport, Error> {
+        let deadline = after(self.options.config.limits.handshake_timeout);
+        match &self.request {
+            Ok(request) => super::dial::dial(&request.uri, &self.options, deadline).await,
+            Err(Error::Uri(error)) => Err(error.clone().into()),
+            Err(Error::Build(error)) => Err((**error).clone().into()),
+            Err(_) => unreachable!("nothing else is refused before there is a connection"),
         }
     }
 

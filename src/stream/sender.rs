@@ -21,7 +21,7 @@ use crate::{
     Error, Transport,
     proto::{
         Utf8Bytes,
-        connection::{Compress, Delivery, End, Kind, Message, PreparedMessage},
+        connection::{Compress, Delivery, End, Kind, Message, PreparedMessage, SendError, SendHalf},
         frame::{CloseCode, CloseFrame},
     },
 };
@@ -149,6 +149,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// As for [`send`](Self::send).
     pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
+        self.send_control(|send| send.ping(&payload)).await
+    }
+
+    /// Sends a Pong that nobody asked for, with at most 125 bytes: "a unidirectional heartbeat" (RFC 6455 §5.5.3).
+    ///
+    /// Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ping`](Self::ping).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn pong(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        let payload = payload.into();
+        self.send_control(|send| send.pong(&payload)).await
+    }
+
+    async fn send_control(&self, queue: impl Fn(&mut SendHalf) -> Result<(), SendError>) -> Result<(), Error> {
         let mut queued = false;
         poll_fn(|cx| {
             let mut core = self.shared.lock();
@@ -158,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
                     return Poll::Pending;
                 }
                 core.borrow_buffer();
-                core.send.ping(&payload)?;
+                queue(&mut core.send)?;
                 queued = true;
             }
             self.poll_kept(cx, core)

@@ -227,6 +227,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.sender.ping(payload).await
     }
 
+    /// Sends a Pong that nobody asked for: see [`Sender::pong`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`ping`](Self::ping).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        self.sender.pong(payload).await
+    }
+
     /// Begins a message that is sent in parts: see [`MessageWriter`].
     ///
     /// # Errors

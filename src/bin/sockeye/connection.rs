@@ -1,0 +1,84 @@
+//! Makes a connection as the options say.
+
+use std::fs;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sockeye::{Connect, DeflateConfig, client::Proxy, tls::ClientTls};
+
+use crate::{args::ConnectionArgs, exit::Failure};
+
+/// What `sockeye::connect` is to do.
+pub(crate) fn connect(args: &ConnectionArgs) -> Result<Connect, Failure> {
+    let mut connect = sockeye::connect(&*url(&args.url))
+        .max_message(args.max_message.as_usize())
+        .timeout(args.connect_timeout.0)
+        .redirects(args.redirects);
+    for (name, value) in &args.headers {
+        connect = connect.header(name, value);
+    }
+    if let Some(origin) = &args.origin {
+        connect = connect.header("Origin", origin);
+    }
+    if let Some(auth) = &args.auth {
+        if !auth.contains(':') {
+            return Err(Failure::usage("--auth has no colon, it is written USER:PASSWORD"));
+        }
+        connect = connect.header("Authorization", format!("Basic {}", STANDARD.encode(auth)));
+    }
+    if !args.subprotocols.is_empty() {
+        connect = connect.subprotocols(args.subprotocols.iter());
+    }
+    if args.compress {
+        connect = connect.deflate(DeflateConfig::default());
+    }
+    if let Some(tls) = tls(args)? {
+        connect = connect.tls(tls);
+    }
+    match args.proxy.as_deref() {
+        None => {}
+        Some("none") => connect = connect.proxy(Proxy::none()),
+        Some(url) => connect = connect.proxy(Proxy::new(url).map_err(|error| Failure::usage(error.to_string()))?),
+    }
+    Ok(connect)
+}
+
+fn tls(args: &ConnectionArgs) -> Result<Option<ClientTls>, Failure> {
+    if args.insecure {
+        return Ok(Some(ClientTls::dangerously_unverified()));
+    }
+    let Some(file) = &args.cacert else { return Ok(None) };
+    let of_file = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", file.display()));
+    let pem = fs::read(file).map_err(|error| of_file(&error))?;
+    ClientTls::with_roots(&pem).map(Some).map_err(|error| of_file(&error))
+}
+
+/// Completes what people type: `:9001`, `localhost:9001/chat`, `https://…`.
+pub(crate) fn url(typed: &str) -> String {
+    let lower = typed.to_ascii_lowercase();
+    if lower.starts_with("http://") || lower.starts_with("https://") {
+        return format!("ws{}", &typed["http".len()..]);
+    }
+    if lower.contains("://") || lower.starts_with("ws+unix:") {
+        return typed.to_owned();
+    }
+    match typed.strip_prefix(':') {
+        Some(port) => format!("ws://127.0.0.1:{port}"),
+        None => format!("ws://{typed}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::url;
+
+    #[test]
+    fn what_is_missing_is_added() {
+        assert_eq!(url(":9001/chat"), "ws://127.0.0.1:9001/chat");
+        assert_eq!(url("localhost:9001"), "ws://localhost:9001");
+        assert_eq!(url("https://a.example/x"), "wss://a.example/x");
+        assert_eq!(url("HTTP://a"), "ws://a");
+        for whole in ["wss://a", "ws+unix:/run/a.sock:/", "ftp://a"] {
+            assert_eq!(url(whole), whole);
+        }
+    }
+}

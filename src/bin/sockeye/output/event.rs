@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use sockeye::{
+    Message,
+    proto::{connection::End, frame::Header, handshake::Response},
+};
+
+/// What happens to a connection, for whoever looks on.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Opened {
+        url: String,
+        response: Box<Response>,
+        subprotocol: Option<String>,
+        compressed: bool,
+    },
+    Message {
+        way: Way,
+        message: Message,
+    },
+    Ping {
+        way: Way,
+        payload: Bytes,
+    },
+    Pong {
+        way: Way,
+        payload: Bytes,
+        rtt: Option<Duration>,
+    },
+    Frame {
+        way: Way,
+        header: Header,
+    },
+    Closed(End),
+    /// The answer to a command.
+    Note(String),
+    /// Something went wrong.
+    Fault(String),
+}
+
+/// Whether it came or was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    In,
+    Out,
+}
+
+impl Way {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Events as lines of JSON.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+use sockeye::{
+    CloseFrame, Message,
+    proto::connection::{End, Initiator},
+};
+
+use super::{Event, words};
+
+/// One event as a value: `time` in seconds since 1970, `event`, and what belongs to it.
+pub(crate) fn value(event: &Event) -> Value {
+    let mut value = of_event(event);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.insert("time".into(), json!(now.as_secs_f64()));
+    }
+    value
+}
+
+fn of_event(event: &Event) -> Value {
+    match event {
+        Event::Opened { url, response, subprotocol, compressed } => {
+            let mut headers = Map::new();
+            for (name, value) in response.headers.iter() {
+                let value = String::from_utf8_lossy(value);
+                let entry = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| Value::Array(Vec::new()));
+                entry.as_array_mut().expect("each entry is an array").push(json!(value));
+            }
+            json!({
+                "event": "open", "url": url, "status": response.status(), "headers": headers,
+                "subprotocol": subprotocol, "compressed": compressed,
+            })
+        }
+        Event::Message { way, message } => {
+            let mut fields = of_payload(message.as_bytes(), message.as_text());
+            fields.insert("event".into(), json!("message"));
+            fields.insert("way".into(), json!(way.as_str()));
+            fields.insert("type".into(), json!(if matches!(message, Message::Text(_)) { "text" } else { "binary" }));
+            fields.into()
+        }
+        Event::Ping { way, payload } => {
+            let mut fields = of_payload(payload, std::str::from_utf8(payload).ok());
+            fields.insert("event".into(), json!("ping"));
+            fields.insert("way".into(), json!(way.as_str()));
+            fields.into()
+        }
+        Event::Pong { way, payload, rtt } => {
+            let mut fields = of_payload(payload, std::str::from_utf8(payload).ok());
+            fields.insert("event".into(), json!("pong"));
+            fields.insert("way".into(), json!(way.as_str()));
+            fields.insert("rtt_ms".into(), json!(rtt.map(|rtt| rtt.as_secs_f64() * 1e3)));
+            fields.into()
+        }
+        Event::Frame { way, header } => json!({
+            "event": "frame", "way": way.as_str(), "opcode": words::opcode(header.opcode), "fin": header.fin,
+            "rsv1": header.rsv1, "masked": header.masking_key.is_some(), "length": header.payload_len,
+        }),
+        Event::Closed(end) => closed(end),
+        Event::Note(text) => json!({ "event": "note", "text": text }),
+        Event::Fault(text) => json!({ "event": "error", "text": text }),
+    }
+}
+
+/// `text` where it is text, `base64` otherwise.
+fn of_payload(bytes: &[u8], text: Option<&str>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("length".into(), json!(bytes.len()));
+    match text {
+        Some(text) => fields.insert("text".into(), json!(text)),
+        None => fields.insert("base64".into(), json!(STANDARD.encode(bytes))),
+    };
+    fields
+}
+
+fn closed(end: &End) -> Value {
+    let code = |frame: &Option<CloseFrame>| frame.as_ref().map(|frame| frame.code.get());
+    match end {
+        End::Closed { by, ours, theirs } => {
+            let (by, said) = match by {
+                Initiator::Us => ("client", theirs.as_ref().or(ours.as_ref())),
+                Initiator::Peer => ("server", theirs.as_ref()),
+            };
+            json!({
+                "event": "close", "by": by, "code": said.map(|frame| frame.code.get()),
+                "reason": said.map_or("", |frame| frame.reason.as_str()), "sent": code(ours), "received": code(theirs),
+            })
+        }
+        other => json!({ "event": "error", "text": words::closed(other) }),
+    }
+}

@@ -1,0 +1,154 @@
+//! Draws the prompt: below everything else, over as many rows as it needs.
+
+use std::io::{self, Stdout, Write as _, stdout};
+
+use console::{AnsiCodeIterator, measure_text_width};
+use crossterm::{
+    QueueableCommand as _,
+    cursor::{MoveTo, MoveToColumn, MoveUp},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    style::Print,
+    terminal::{Clear, ClearType, disable_raw_mode, enable_raw_mode, size},
+};
+
+use super::line::Line;
+use crate::output::{Colours, Part, escape::escaped};
+
+/// The terminal, in raw mode for as long as this is there.
+pub(super) struct Screen {
+    out: Stdout,
+    colours: Colours,
+    /// How many rows of the prompt are above the cursor.
+    above: u16,
+}
+
+impl Screen {
+    pub(super) fn take(colours: Colours) -> io::Result<Self> {
+        enable_raw_mode()?;
+        let mut screen = Self { out: stdout(), colours, above: 0 };
+        screen.out.queue(EnableBracketedPaste)?.flush()?;
+        Ok(screen)
+    }
+
+    /// Draws the prompt anew.
+    pub(super) fn draw(&mut self, line: &Line) -> io::Result<()> {
+        self.erase()?;
+        self.queue(line)?;
+        self.out.flush()
+    }
+
+    /// Prints whole lines where the prompt is, and the prompt below them.
+    pub(super) fn print_above(&mut self, lines: &str, line: &Line) -> io::Result<()> {
+        self.erase()?;
+        for line in lines.lines() {
+            self.out.queue(Print(line))?.queue(Print("\r\n"))?;
+        }
+        self.queue(line)?;
+        self.out.flush()
+    }
+
+    /// Leaves a line that was entered where it is, and goes below it.
+    pub(super) fn keep(&mut self, text: &str) -> io::Result<()> {
+        self.erase()?;
+        let mark = self.colours.paint(Part::Outgoing, ">");
+        for (index, part) in text.split('\n').enumerate() {
+            let mark = if index == 0 { &*mark } else { "|" };
+            self.out.queue(Print(format!("{mark} {}\r\n", escaped(part))))?;
+        }
+        self.out.flush()
+    }
+
+    pub(super) fn clear(&mut self, line: &Line) -> io::Result<()> {
+        self.out.queue(Clear(ClearType::All))?.queue(MoveTo(0, 0))?;
+        self.above = 0;
+        self.draw(line)
+    }
+
+    /// Takes the prompt away, and leaves the terminal as it was.
+    pub(super) fn leave(mut self) -> io::Result<()> {
+        self.erase()?;
+        self.out.flush()
+    }
+
+    /// Goes to where the prompt begins, and erases everything from there.
+    fn erase(&mut self) -> io::Result<()> {
+        if self.above > 0 {
+            self.out.queue(MoveUp(self.above))?;
+        }
+        self.above = 0;
+        self.out.queue(MoveToColumn(0))?.queue(Clear(ClearType::FromCursorDown))?;
+        Ok(())
+    }
+
+    /// Writes the prompt, and puts the cursor to its place.
+    fn queue(&mut self, line: &Line) -> io::Result<()> {
+        // Some terminals do not say how wide they are; a wide character needs two columns.
+        let columns = size().map_or(0, |(columns, _)| usize::from(columns));
+        let columns = if columns == 0 { 80 } else { columns.max(2) };
+        let (mark, text, cursor) = line.view();
+        // A line end in the line has to be seen, and not to be obeyed.
+        let visible = |text: &str| escaped(&text.replace('\n', "⏎")).into_owned();
+        let before: String = text.chars().take(cursor).collect();
+        let behind: String = text.chars().skip(cursor).collect();
+        let mark = self.colours.paint(Part::Outgoing, &escaped(&mark));
+        let before = format!("{mark}{}", visible(&before));
+        let rows = wrapped(&format!("{before}{}", visible(&behind)), columns);
+        let to_cursor = wrapped(&before, columns);
+        self.out.queue(Print(rows.join("\r\n")))?;
+        let row = to_cursor.len() - 1;
+        let column = to_cursor.last().map_or(0, |row| measure_text_width(row));
+        if rows.len() - 1 > row {
+            self.out.queue(MoveUp(narrow(rows.len() - 1 - row)))?;
+        }
+        self.out.queue(MoveToColumn(narrow(column.min(columns - 1))))?;
+        self.above = narrow(row);
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // A terminal that is gone does not mind.
+        let _ = self.out.queue(DisableBracketedPaste).and_then(|out| out.flush());
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Cuts text into rows of so many columns; colours take no room.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let (mut rows, mut row, mut width) = (Vec::new(), String::new(), 0);
+    for (piece, is_ansi) in AnsiCodeIterator::new(text) {
+        if is_ansi {
+            row.push_str(piece);
+            continue;
+        }
+        for character in piece.chars() {
+            let wide = measure_text_width(character.encode_utf8(&mut [0; 4]));
+            if width + wide > columns {
+                rows.push(std::mem::take(&mut row));
+                width = 0;
+            }
+            row.push(character);
+            width += wide;
+        }
+    }
+    rows.push(row);
+    rows
+}
+
+fn narrow(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn rows_are_as_wide_as_the_screen_and_colours_take_no_room() {
+        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("abcd", 4), ["abcd"]);
+        assert_eq!(wrapped("\x1b[32mab\x1b[0mcde", 4), ["\x1b[32mab\x1b[0mcd", "e"]);
+        assert_eq!(wrapped("a鮭鮭", 4), ["a鮭", "鮭"]);
+    }
+}
