@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    outcome::{Outcome, fault},
+    outcome::{Outcome, fault, is_reset},
     peer::Peer,
     visit::Visit,
     wire,
@@ -63,11 +63,19 @@ pub async fn slowloris(visit: &mut Visit<'_>) -> io::Result<Outcome> {
     let mut peer = Peer::connect(visit.site.server, visit.nth).await?;
     if visit.chance.one_in(2) {
         for byte in request.as_bytes().chunks(1).take(18) {
-            peer.write(byte).await?;
-            sleep(Duration::from_millis(500)).await;
+            match peer.write(byte).await {
+                Ok(()) => sleep(Duration::from_millis(500)).await,
+                // On a busy machine the deadline comes before the last byte, and the server's patience for what is
+                // written behind its answer has an end too.
+                Err(error) if is_reset(&error) => break,
+                Err(error) => return Err(error),
+            }
         }
     }
-    let head = peer.head().await?;
+    let head = match peer.head().await {
+        Err(error) if is_reset(&error) => return Ok(Outcome::Reset),
+        head => head?,
+    };
     peer.discard().await?;
     match wire::status(&head) {
         Some(408) => Ok(Outcome::Status(408)),
