@@ -123,7 +123,9 @@ impl Talk<'_> {
         }
         match failed {
             // A peer may close in the middle of its message.
-            Some(Error::Lost) if matches!(self.heard.said.last(), Some((_, Said::Close(_)))) => {}
+            Some(Error::Lost) if matches!(self.heard.said.last(), Some((_, Said::Close(_)))) => {
+                self.verdict = Some(Verdict::Error);
+            }
             Some(error) => self.error(&error),
             None => {}
         }
