@@ -235,7 +235,7 @@ impl TryFrom<String> for WsUri {
 impl fmt::Display for WsUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
-            Some(socket) => write!(f, "{}+unix:{socket}:{}", self.scheme, self.resource),
+            Some(socket) => write!(f, "{}+unix://{socket}:{}", self.scheme, self.resource),
             None => write!(f, "{}://{}{}", self.scheme, self.host_header(), self.resource),
         }
     }
@@ -353,9 +353,10 @@ mod tests {
     #[test]
     fn unix_sockets() {
         for (uri, socket, resource, shown) in [
-            ("ws+unix:/run/a.sock", "/run/a.sock", "/", "ws+unix:/run/a.sock:/"),
-            ("ws+unix:///run/a.sock:/x?y", "/run/a.sock", "/x?y", "ws+unix:/run/a.sock:/x?y"),
-            ("wss+unix:/a:?y", "/a", "/?y", "wss+unix:/a:/?y"),
+            ("ws+unix:/run/a.sock", "/run/a.sock", "/", "ws+unix:///run/a.sock:/"),
+            ("ws+unix:///run/a.sock:/x?y", "/run/a.sock", "/x?y", "ws+unix:///run/a.sock:/x?y"),
+            ("ws+unix:////a", "//a", "/", "ws+unix:////a:/"), // found by the fuzz target `uri`
+            ("wss+unix:/a:?y", "/a", "/?y", "wss+unix:///a:/?y"),
         ] {
             let parsed: WsUri = uri.parse().expect("valid");
             assert_eq!((parsed.socket(), parsed.resource(), parsed.host()), (Some(socket), resource, "localhost"));
