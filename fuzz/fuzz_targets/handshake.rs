@@ -133,7 +133,8 @@ fn check_heard(heard: &Request, request: &ClientRequest) {
     assert!(holds(heard.headers(), &request.headers));
     let ours = 5 + usize::from(!request.subprotocols.is_empty()) + usize::from(request.deflate.is_some());
     let hosts = usize::from(request.headers.contains("Host"));
-    assert_eq!(heard.headers().len(), ours + request.headers.len() - hosts);
+    let credentials = usize::from(request.uri.userinfo().is_some() && !request.headers.contains("Authorization"));
+    assert_eq!(heard.headers().len(), ours + credentials + request.headers.len() - hosts);
 }
 
 /// Whether all that was given has come, whatever the case of its name.
