@@ -47,3 +47,6 @@ pub mod hyper;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+
+#[cfg(feature = "socketio")]
+pub mod engineio;

@@ -41,6 +41,7 @@ twins![
     fails_behind_its_close_without_another,
     refuses_a_bad_code_behind_its_close,
     says_why_it_fails,
+    says_why_it_fails_by_the_code_alone_if_it_is_to,
     drops_owed_pongs_at_its_close,
 ];
 
@@ -315,6 +316,16 @@ fn refuses_a_bad_code_behind_its_close(role: Role) {
     assert_eq!(us.receive_frame(0x88, &close_payload(1005, "")), []);
     assert_eq!(us.sent(), [(0x88, vec![])]);
     assert_ended(&mut us, &End::Failed(ProtocolError::InvalidCloseCode { code: 1005 }));
+}
+
+fn says_why_it_fails_by_the_code_alone_if_it_is_to(role: Role) {
+    let mut us = Scenario::new(role, Config::new(role).without_explanations(), None);
+    us.receive_frame(0x8b, b"");
+    assert_eq!(us.failure(), Some(ProtocolError::ReservedOpcode { bits: 0xb }));
+    assert_eq!(us.sent(), [(0x88, close_payload(1002, ""))]);
+    let mut us = Scenario::new(role, Config::new(role).without_explanations(), None);
+    us.connection.close(Some(close_frame(1000, "bye")), us.now);
+    assert_eq!(us.sent(), [(0x88, close_payload(1000, "bye"))]);
 }
 
 fn says_why_it_fails(role: Role) {

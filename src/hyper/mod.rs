@@ -53,6 +53,8 @@ mod sockets;
 mod transport;
 mod upgrade;
 
+#[cfg(feature = "socketio")]
+pub(crate) use self::request::read_head;
 pub use self::{
     opening::Opening,
     rejection::Rejection,

@@ -34,6 +34,12 @@ impl<'a, B> From<&'a HttpRequest<B>> for Head<'a> {
     }
 }
 
+/// A request without its body, as the opening handshake knows it.
+#[cfg(feature = "socketio")]
+pub(crate) fn read_head(parts: &Parts) -> Result<Request, Refusal> {
+    Head::from(parts).read()
+}
+
 impl Head<'_> {
     /// The version of HTTP, if WebSockets are known to it here.
     pub(super) const fn version(&self) -> Option<Version> {

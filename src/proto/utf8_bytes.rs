@@ -60,6 +60,28 @@ impl Utf8Bytes {
         Self(bytes)
     }
 
+    /// What begins at a byte, sharing the memory.
+    ///
+    /// # Panics
+    ///
+    /// If that is inside a character, or behind the end.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn slice_from(&self, start: usize) -> Self {
+        assert!(self.is_char_boundary(start), "byte {start} is inside a character");
+        Self(self.0.slice(start..))
+    }
+
+    /// What ends in front of a byte, sharing the memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`slice_from`](Self::slice_from).
+    #[cfg(feature = "socketio")]
+    pub(crate) fn slice_to(&self, end: usize) -> Self {
+        assert!(self.is_char_boundary(end), "byte {end} is inside a character");
+        Self(self.0.slice(..end))
+    }
+
     /// Keeps the characters that fit into `limit` bytes.
     pub(crate) fn truncate_to(&mut self, limit: usize) {
         if self.0.len() > limit {

@@ -6,6 +6,8 @@ mod cork;
 mod futures;
 mod interrupts;
 mod metrics;
+#[cfg(feature = "socketio")]
+mod queue;
 mod reader;
 mod receiver;
 mod sender;

@@ -355,7 +355,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
     }
 
     #[inline(always)]
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let state = self.state.as_mut().expect("the state is there until the receiver is dropped");
         state.poll_message(cx, &self.shared)
     }

@@ -302,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     pub(crate) fn start_close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
-        self.shared.lock().close(CloseFrame::new(code, reason));
+        self.shared.lock().close(Some(CloseFrame::new(code, reason)));
     }
 
     /// Writes what the transport takes at once.

@@ -70,6 +70,8 @@ pub struct Config {
     pub keepalive: Option<Keepalive>,
     /// What becomes of messages for a peer that does not read (default: senders wait).
     pub slow_reader: SlowReader,
+    /// Whether the Close that fails a connection says why in words (default: it does). The code says it in any case.
+    pub explains_failures: bool,
 }
 
 impl Config {
@@ -80,7 +82,7 @@ impl Config {
             Role::Server => (Limits::internet(), Some(Keepalive::DEFAULT)),
             Role::Client => (Limits::trusted(), None),
         };
-        Self { limits, keepalive, slow_reader: SlowReader::Wait }
+        Self { limits, keepalive, slow_reader: SlowReader::Wait, explains_failures: true }
     }
 
     /// Sets the limits.
@@ -101,6 +103,13 @@ impl Config {
     #[must_use]
     pub const fn keepalive(mut self, keepalive: Option<Keepalive>) -> Self {
         self.keepalive = keepalive;
+        self
+    }
+
+    /// Leaves the words out of the Close that fails a connection, for peers that want it so.
+    #[must_use]
+    pub const fn without_explanations(mut self) -> Self {
+        self.explains_failures = false;
         self
     }
 

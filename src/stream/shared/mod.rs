@@ -64,7 +64,7 @@ pub(super) struct Core<S> {
     /// Whether a thread that polls the handler may have frames in its cork, which go first.
     cork_is_armed: bool,
     /// A Close that another thread asked for meanwhile.
-    late_close: Option<CloseFrame>,
+    late_close: Option<Option<CloseFrame>>,
     /// Made when somebody has to wait for a write.
     wakers: Option<Arc<Wakers>>,
     /// The task that waits for the peer.
@@ -178,7 +178,7 @@ impl<S> Core<S> {
     }
 
     /// Begins the closing handshake, behind what another thread has in its cork.
-    pub(super) fn close(&mut self, frame: CloseFrame) {
+    pub(super) fn close(&mut self, frame: Option<CloseFrame>) {
         if self.cork_is_elsewhere() {
             self.late_close.get_or_insert(frame);
         } else {
@@ -186,9 +186,9 @@ impl<S> Core<S> {
         }
     }
 
-    fn close_now(&mut self, frame: CloseFrame) {
+    fn close_now(&mut self, frame: Option<CloseFrame>) {
         self.borrow_buffer();
-        self.send.close(Some(frame), now());
+        self.send.close(frame, now());
         // Whoever receives has a deadline to keep now.
         self.wake_all();
     }

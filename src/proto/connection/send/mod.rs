@@ -22,6 +22,7 @@ use super::{
     state::{Effect, End, Input, State},
 };
 use crate::proto::{
+    Utf8Bytes,
     extension::deflate::Deflater,
     frame::{CloseFrame, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Utf8Validator},
 };
@@ -61,6 +62,7 @@ struct SendLimits {
     queued: usize,
     queued_age: Option<Duration>,
     pings: Option<u32>,
+    explains_failures: bool,
 }
 
 struct Blocked {
@@ -94,6 +96,7 @@ impl SendHalf {
                 queued: limits.max_queued,
                 queued_age: limits.max_queued_age,
                 pings: limits.max_pings,
+                explains_failures: config.explains_failures,
             },
             keys,
             output: Output::default(),
@@ -308,7 +311,10 @@ impl SendHalf {
                 self.owed_pong = None;
                 self.drop_backlog();
                 let mut payload = Vec::new();
-                if let Some(close) = close {
+                if let Some(mut close) = close {
+                    if !self.limits.explains_failures && matches!(self.state, State::Ended(End::Failed(_))) {
+                        close.reason = Utf8Bytes::new();
+                    }
                     close.encode(&mut payload);
                 }
                 self.frame(Opcode::Close, &Bytes::from(payload), true, false);

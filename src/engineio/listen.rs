@@ -1,0 +1,106 @@
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    time::sleep,
+};
+use tower_service::Service;
+
+use super::{Engine, PeerAddress};
+
+/// How long a client may take over the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Listens on an address, and serves Engine.IO there over HTTP/1.1 and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it takes no more connections; those that there are go on.
+    pub async fn listen(self, address: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(TcpListener::bind(address).await?).await
+    }
+
+    /// As [`listen`](Self::listen), on a listener that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// None so far: that a connection could not be accepted passes.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`listen`](Self::listen).
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let service = self.into_service::<Whole>();
+        loop {
+            match listener.accept().await {
+                Ok((tcp, peer)) => drop(tokio::spawn(serve_connection(tcp, peer, service.clone()))),
+                // Too many open files, mostly: some of them are closed soon.
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+}
+
+/// Serves the requests of one connection.
+async fn serve_connection<S>(tcp: TcpStream, peer: SocketAddr, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<Whole>, Error = Infallible, Future: Send> + Clone + Send,
+{
+    // Small packets are to leave at once.
+    let _ = tcp.set_nodelay(true);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(PeerAddress(peer));
+        service.clone().call(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    // How a client's connection ends shows in its session.
+    let _ = http.serve_connection(TokioIo::new(tcp), service).with_upgrades().await;
+}
+
+/// A body that is there as a whole.
+#[derive(Debug)]
+pub(super) struct Whole(Option<Bytes>);
+
+impl From<Bytes> for Whole {
+    fn from(bytes: Bytes) -> Self {
+        Self((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}

@@ -1,0 +1,238 @@
+//! Polls and POSTs of a session.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use super::shared::{Link, Polling, Shared, State, Upgrade};
+use crate::{
+    Message, Utf8Bytes,
+    engineio::{CloseReason, ConnectionError, Packet, PacketError, Payload},
+};
+
+/// How many bytes that came by POST may wait for the session's task, before the next POST has to.
+const MAX_INBOX: usize = 1 << 20;
+
+impl Polling {
+    /// Wakes the poll that waits.
+    pub(super) fn wake(&mut self) {
+        if let Some(poll) = &self.poll {
+            poll.wake_by_ref();
+        }
+    }
+
+    /// Has the poll that waits answered.
+    pub(super) fn release(&mut self) {
+        self.is_released = true;
+        self.wake();
+    }
+}
+
+impl Shared {
+    /// Waits until there is something to tell the client, and gives it as the body of a response.
+    ///
+    /// # Errors
+    ///
+    /// If another poll waits, which ends the session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it ends the session: the client has given up its poll.
+    pub(in crate::engineio) async fn poll(self: &Arc<Self>) -> Result<String, ConnectionError> {
+        {
+            let mut state = self.lock();
+            state.check_polls()?;
+            if state.polling.poll.is_some() {
+                drop(state);
+                self.end(CloseReason::TransportError);
+                return Err(ConnectionError::BadRequest("two polls at once"));
+            }
+            // A release was meant for the poll before.
+            state.polling.is_released &= state.end.is_some();
+            state.polling.poll = Some(Waker::noop().clone());
+        }
+        let mut parked = Parked { shared: self, is_answered: false };
+        let payload = poll_fn(|cx| self.poll_payload(cx)).await;
+        parked.is_answered = true;
+        Ok(payload)
+    }
+
+    fn poll_payload(&self, cx: &Context<'_>) -> Poll<String> {
+        let mut state = self.lock();
+        let is_over = state.end.is_some();
+        let polling = &mut state.polling;
+        let payload = if !polling.outbox.is_empty() {
+            polling.outbox.take_payload()
+        } else if polling.is_released || is_over {
+            Packet::Noop.to_text()
+        } else {
+            polling.poll = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        (polling.poll, polling.is_released, polling.has_waited) = (None, false, false);
+        drop(state);
+        if is_over {
+            self.registry.remove(self.id);
+        }
+        Poll::Ready(payload)
+    }
+
+    /// Has the poll answered that waited the last time already.
+    pub(super) fn release_poll(&self) {
+        let polling = &mut self.lock().polling;
+        if polling.poll.is_some() && std::mem::replace(&mut polling.has_waited, true) {
+            polling.release();
+        }
+    }
+
+    /// Begins to read a POST.
+    ///
+    /// # Errors
+    ///
+    /// If another one is being read, which ends the session.
+    pub(in crate::engineio) fn begin_post(self: &Arc<Self>) -> Result<Post, ConnectionError> {
+        let mut state = self.lock();
+        state.check_polls()?;
+        if state.end.is_some() {
+            return Err(ConnectionError::UnknownSid);
+        }
+        if state.polling.is_posting {
+            drop(state);
+            self.end(CloseReason::TransportError);
+            return Err(ConnectionError::BadRequest("two POSTs at once"));
+        }
+        state.polling.is_posting = true;
+        Ok(Post(Arc::clone(self)))
+    }
+}
+
+impl State {
+    /// Whether the session still polls.
+    fn check_polls(&self) -> Result<(), ConnectionError> {
+        match self.link {
+            Link::Polling => Ok(()),
+            Link::WebSocket(_) | Link::Gone => Err(ConnectionError::BadRequest("the session goes on by WebSocket")),
+        }
+    }
+
+    /// What a packet that came by POST means.
+    fn receive(&mut self, packet: Packet) -> Result<(), CloseReason> {
+        let polling = &mut self.polling;
+        match packet {
+            Packet::Message(message) => {
+                polling.inbox_bytes += message.len();
+                polling.inbox.push_back(message);
+                polling.heard = true;
+            }
+            Packet::Pong(_) => polling.ponged = true,
+            Packet::Close => return Err(CloseReason::TransportClose),
+            // From a client of version 3.
+            Packet::Ping(_) => return Err(CloseReason::TransportError),
+            // Of no meaning here, and node does not mind.
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop => polling.heard = true,
+        }
+        Ok(())
+    }
+}
+
+/// A poll that waits. Dropped before it is answered, its client has gone.
+struct Parked<'a> {
+    shared: &'a Shared,
+    is_answered: bool,
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.lock().polling.poll = None;
+            self.shared.end(CloseReason::TransportError);
+        }
+    }
+}
+
+/// A POST that is being read. Dropped before its packets came, the session goes on without them.
+pub(in crate::engineio) struct Post(Arc<Shared>);
+
+impl Post {
+    /// Takes the packets of a body, and waits until there is room for more.
+    ///
+    /// # Errors
+    ///
+    /// At the first packet that is none, which ends the session. Those in front of it have come.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: all packets are taken when it is first polled.
+    pub(in crate::engineio) async fn receive(self, body: Utf8Bytes) -> Result<(), PacketError> {
+        let received = self.receive_now(body);
+        self.0.lock().wake_reader();
+        match received {
+            Ok(()) => {}
+            Err(Fault::End(reason)) => self.0.end(reason),
+            Err(Fault::Packet(error)) => {
+                self.0.end(CloseReason::ParseError);
+                return Err(error);
+            }
+        }
+        poll_fn(|cx| {
+            let mut state = self.0.lock();
+            if state.polling.inbox_bytes <= MAX_INBOX || state.end.is_some() {
+                return Poll::Ready(());
+            }
+            state.polling.post = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        Ok(())
+    }
+
+    fn receive_now(&self, body: Utf8Bytes) -> Result<(), Fault> {
+        let mut state = self.0.lock();
+        for packet in Payload::parse(body) {
+            if state.end.is_some() {
+                break;
+            }
+            state.receive(packet.map_err(Fault::Packet)?).map_err(Fault::End)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.0.lock().polling.is_posting = false;
+    }
+}
+
+/// Why a body ends the session.
+enum Fault {
+    Packet(PacketError),
+    End(CloseReason),
+}
+
+impl Polling {
+    /// The next message that came by POST.
+    pub(super) fn take_message(&mut self) -> Option<Message> {
+        let message = self.inbox.pop_front()?;
+        self.inbox_bytes -= message.len();
+        if self.inbox_bytes <= MAX_INBOX
+            && let Some(post) = self.post.take()
+        {
+            post.wake();
+        }
+        Some(message)
+    }
+
+    /// The WebSocket that the client has gone over to, if it just has.
+    pub(super) fn take_receiver(&mut self) -> Option<crate::stream::Receiver> {
+        match std::mem::take(&mut self.upgrade) {
+            Upgrade::Done(receiver) => Some(receiver),
+            other => {
+                self.upgrade = other;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+use super::outbox::{Outbox, Outgoing};
+use crate::{
+    CloseCode, Compress, Message,
+    engineio::{CloseReason, Handshake, Packet, Sid, packet::base64_packet, registry::Registry},
+    stream,
+};
+
+/// What the holders of a session share: its task, its senders, and the requests that belong to it.
+pub(in crate::engineio) struct Shared {
+    pub(in crate::engineio) id: Sid,
+    pub(in crate::engineio) registry: Arc<Registry>,
+    pub(in crate::engineio) handshake: Handshake,
+    state: Mutex<State>,
+}
+
+/// Held for a moment and never across an await.
+pub(super) struct State {
+    pub(super) link: Link,
+    /// The task that receives.
+    pub(super) reader: Option<Waker>,
+    pub(super) end: Option<CloseReason>,
+    pub(super) polling: Polling,
+    /// Whether the client cannot take binary.
+    base64: bool,
+}
+
+/// By what packets leave.
+pub(super) enum Link {
+    /// The next poll.
+    Polling,
+    /// A WebSocket.
+    WebSocket(stream::Sender),
+    /// Nothing: the session is over, and so is its WebSocket.
+    Gone,
+}
+
+/// What is there while a session polls.
+#[derive(Default)]
+pub(super) struct Polling {
+    pub(super) outbox: Outbox,
+    /// The poll that waits.
+    pub(super) poll: Option<Waker>,
+    /// Whether the poll that waits is to be answered though there is nothing to tell.
+    pub(super) is_released: bool,
+    /// Whether it waited when the client's WebSocket was last looked at.
+    pub(super) has_waited: bool,
+    /// Whether a POST is being read.
+    pub(super) is_posting: bool,
+    /// What came by POST, and the POST that waits for room.
+    pub(super) inbox: VecDeque<Message>,
+    pub(super) inbox_bytes: usize,
+    pub(super) post: Option<Waker>,
+    pub(super) ponged: bool,
+    pub(super) heard: bool,
+    pub(super) upgrade: Upgrade,
+}
+
+/// How far the session has come on its way to a WebSocket.
+#[derive(Default)]
+pub(super) enum Upgrade {
+    /// None is tried.
+    #[default]
+    None,
+    /// One is tried.
+    Probing,
+    /// The client has gone over to it; the session's task will receive from it.
+    Done(stream::Receiver),
+}
+
+/// The session has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Ended;
+
+impl Shared {
+    pub(in crate::engineio) fn new(
+        id: Sid,
+        registry: Arc<Registry>,
+        handshake: Handshake,
+        link: Option<stream::Sender>,
+        base64: bool,
+    ) -> Self {
+        let link = link.map_or(Link::Polling, Link::WebSocket);
+        let state = State { link, reader: None, end: None, polling: Polling::default(), base64 };
+        Self { id, registry, handshake, state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a packet that is no message.
+    pub(super) fn send_packet(&self, packet: &Packet) -> Result<(), Ended> {
+        self.send([Outgoing::packet(packet)])
+    }
+
+    /// Sends messages that nothing may come between.
+    pub(super) fn send(&self, packets: impl IntoIterator<Item = Outgoing>) -> Result<(), Ended> {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return Err(Ended);
+        }
+        for packet in packets {
+            state.push(packet);
+        }
+        let queued = match &state.link {
+            Link::Polling => state.polling.outbox.bytes(),
+            // A WebSocket has a limit of its own.
+            Link::WebSocket(_) | Link::Gone => 0,
+        };
+        if queued > self.registry.config.max_queued {
+            self.end_locked(state, CloseReason::TransportError);
+        }
+        Ok(())
+    }
+
+    /// Ends the session, unless it has ended.
+    pub(in crate::engineio) fn end(&self, reason: CloseReason) {
+        self.end_locked(self.lock(), reason);
+    }
+
+    fn end_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) {
+        if state.end.is_some() {
+            return;
+        }
+        state.end = Some(reason);
+        let lingers = match &state.link {
+            Link::Polling => state.end_polling(reason),
+            Link::WebSocket(sender) => {
+                sender.start_close_without_code();
+                None
+            }
+            Link::Gone => None,
+        };
+        state.wake_reader();
+        drop(state);
+        match lingers {
+            None => self.registry.remove(self.id),
+            Some(time) => self.registry.remove_after(self.id, time),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn reason(&self) -> Option<CloseReason> {
+        self.lock().end
+    }
+
+    /// Lets go of the WebSocket of a session that has ended, if it has one.
+    pub(super) fn take_websocket(&self) -> Option<stream::Sender> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.link, Link::Gone) {
+            Link::WebSocket(sender) => Some(sender),
+            link => {
+                state.link = link;
+                None
+            }
+        }
+    }
+
+    /// Goes over to a WebSocket, with everything that waits for a poll.
+    pub(super) fn go_over(&self, sender: stream::Sender, receiver: stream::Receiver, base64: bool) {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return;
+        }
+        state.base64 = base64;
+        state.link = Link::WebSocket(sender);
+        state.polling.upgrade = Upgrade::Done(receiver);
+        for packet in state.polling.outbox.take() {
+            state.push(packet);
+        }
+        state.polling.release();
+        state.wake_reader();
+    }
+}
+
+impl State {
+    pub(super) fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn push(&mut self, packet: Outgoing) {
+        match &self.link {
+            Link::Polling => {
+                self.polling.outbox.push(packet);
+                self.polling.wake();
+            }
+            // A connection that has failed shows where it is received from.
+            Link::WebSocket(sender) => drop(match (&packet, packet.message()) {
+                (_, Message::Binary(bytes)) if self.base64 => {
+                    sender.queue(&Message::Text(base64_packet(bytes).into()), Compress::Auto)
+                }
+                (Outgoing::Single(message, compress), _) => sender.queue(message, *compress),
+                (Outgoing::Shared(prepared), _) => sender.queue_prepared(prepared),
+            }),
+            Link::Gone => {}
+        }
+    }
+
+    /// Ends a session that polls: says whether, and for how long, a poll may still fetch what there is.
+    fn end_polling(&mut self, reason: CloseReason) -> Option<std::time::Duration> {
+        let polling = &mut self.polling;
+        let is_parked = polling.poll.is_some();
+        let last = match reason {
+            // The client knows; the poll that it has sent is answered all the same.
+            CloseReason::TransportClose => Packet::Noop,
+            _ => Packet::Close,
+        };
+        if reason != CloseReason::ForcedClose {
+            polling.outbox.take();
+        }
+        polling.outbox.push(Outgoing::packet(&last));
+        polling.wake();
+        if let Some(post) = polling.post.take() {
+            post.wake();
+        }
+        match reason {
+            CloseReason::ForcedClose => Some(super::LINGER),
+            CloseReason::TransportClose => Some(super::LINGER_BEHIND_CLIENT),
+            _ => is_parked.then_some(super::LINGER_BEHIND_CLIENT),
+        }
+    }
+
+    /// Whether a message would leave now.
+    pub(super) fn is_writable(&self) -> bool {
+        match &self.link {
+            Link::Polling => self.polling.poll.is_some() && self.polling.outbox.is_empty(),
+            Link::WebSocket(sender) => sender.queued() <= WRITABLE,
+            Link::Gone => false,
+        }
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        match &self.link {
+            Link::Polling => self.polling.outbox.bytes(),
+            Link::WebSocket(sender) => sender.queued(),
+            Link::Gone => 0,
+        }
+    }
+}
+
+/// How much may wait on a WebSocket for it to take a message that may be dropped: what one turn of the task sends.
+const WRITABLE: usize = 16 * 1024;
+
+/// What a session that sends too much to a slow client is closed with.
+pub(in crate::engineio) const SLOW_READER: CloseCode = CloseCode::TRY_AGAIN_LATER;
