@@ -50,3 +50,5 @@ pub mod axum;
 
 #[cfg(feature = "socketio")]
 pub mod engineio;
+#[cfg(feature = "socketio")]
+pub mod socketio;

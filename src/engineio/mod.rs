@@ -18,6 +18,7 @@ mod session;
 mod sid;
 
 use self::registry::Registry;
+pub(crate) use self::session::Outgoing;
 pub use self::{
     config::Config,
     engine::Engine,

@@ -245,6 +245,11 @@ impl Sender {
         let _ = self.shared.send(messages);
     }
 
+    /// Has the one who receives polled.
+    pub(crate) fn wake(&self) {
+        self.shared.lock().wake_reader();
+    }
+
     /// Whether a message would leave at once: a poll waits for it, or the WebSocket's queue is short.
     pub fn is_writable(&self) -> bool {
         self.shared.lock().is_writable()

@@ -20,6 +20,16 @@ impl Outgoing {
         Self::Single(Message::Text(packet.to_text().into()), Compress::Never)
     }
 
+    /// How many bytes it is.
+    pub(crate) fn len(&self) -> usize {
+        self.message().len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        self.message().as_text()
+    }
+
     pub(super) fn message(&self) -> &Message {
         match self {
             Self::Single(message, _) => message,

@@ -1,0 +1,172 @@
+//! Arguments of events, to and from Rust's types: a tuple is several arguments, anything else is one.
+
+mod binary;
+mod decode;
+mod encode;
+mod value;
+
+use std::{any::type_name, fmt};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::value::Value;
+use super::packet::Arguments;
+
+/// What can be sent as the arguments of an event: whatever serde can serialize.
+///
+/// A tuple is several arguments, `()` is none, and anything else, arrays among it, is one. What is serialized as bytes,
+/// such as [`Bytes`](bytes::Bytes), becomes an attachment, wherever it stands. [`Arguments`] go on as they came.
+pub trait ToArguments {
+    /// The arguments.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be said in JSON, such as a map whose keys are no texts.
+    fn to_arguments(&self) -> Result<Arguments, ArgumentsError>;
+}
+
+/// What the arguments of an event can be decoded to: whatever serde can deserialize.
+///
+/// A tuple is several arguments, and anything else is the first one. What is missing is as good as `null`, and what is left
+/// over is ignored, as in JavaScript. Bytes come from attachments. [`Arguments`] are what came, undecoded.
+pub trait FromArguments: Sized {
+    /// Decodes the arguments.
+    ///
+    /// # Errors
+    ///
+    /// If they are not what is wanted.
+    fn from_arguments(arguments: &Arguments) -> Result<Self, ArgumentsError>;
+}
+
+/// Arguments that are not what is wanted, or cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ArgumentsError(#[from] serde_json::Error);
+
+impl<T: Serialize + ?Sized> ToArguments for T {
+    fn to_arguments(&self) -> Result<Arguments, ArgumentsError> {
+        Ok(encode::encode(self, is_tuple::<T>())?)
+    }
+}
+
+impl ToArguments for Arguments {
+    fn to_arguments(&self) -> Result<Arguments, ArgumentsError> {
+        Ok(self.clone())
+    }
+}
+
+impl<T: DeserializeOwned> FromArguments for T {
+    fn from_arguments(arguments: &Arguments) -> Result<Self, ArgumentsError> {
+        Ok(decode::decode(arguments, is_tuple::<T>())?)
+    }
+}
+
+impl FromArguments for Arguments {
+    fn from_arguments(arguments: &Arguments) -> Result<Self, ArgumentsError> {
+        Ok(arguments.clone())
+    }
+}
+
+/// Whether a type is a tuple. serde does not tell one from an array; its name does.
+fn is_tuple<T: ?Sized>() -> bool {
+    type_name::<T>().trim_start_matches('&').trim_start_matches("mut ").starts_with('(')
+}
+
+impl fmt::Display for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    struct Message {
+        text: String,
+        image: Bytes,
+    }
+
+    fn json(arguments: impl ToArguments) -> String {
+        arguments.to_arguments().expect("it can be sent").json()
+    }
+
+    /// Sends and receives.
+    fn passed<T: ToArguments + FromArguments>(arguments: &T) -> T {
+        T::from_arguments(&arguments.to_arguments().expect("it can be sent")).expect("it is what was sent")
+    }
+
+    #[test]
+    fn a_tuple_is_several_arguments_and_anything_else_one() {
+        assert_eq!(json(()), "[]");
+        assert_eq!(json((1,)), "[1]");
+        assert_eq!(json((1, "two", [3, 4])), r#"[1,"two",[3,4]]"#);
+        assert_eq!(json(&(1, 2)), "[1,2]");
+        assert_eq!(json([1, 2]), "[[1,2]]");
+        assert_eq!(json(vec![1, 2]), "[[1,2]]");
+        assert_eq!(json("one"), r#"["one"]"#);
+        assert_eq!(json(Some((1, 2))), "[[1,2]]");
+        assert_eq!(json(vec![(1, 2)]), "[[[1,2]]]");
+    }
+
+    #[test]
+    fn what_was_sent_is_received() {
+        passed(&());
+        assert_eq!(passed(&(1, String::from("two"))), (1, "two".into()));
+        assert_eq!(passed(&vec![1, 2]), [1, 2]);
+        assert_eq!(passed(&[1, 2]), [1, 2]);
+        assert_eq!(passed(&String::from("ä\n")), "ä\n");
+        let message = Message { text: "a".into(), image: Bytes::from_static(&[1, 2]) };
+        assert_eq!(passed(&message), message);
+        let nested = BTreeMap::from([(String::from("a"), vec![Some(Bytes::from_static(b"x")), None])]);
+        assert_eq!(passed(&(nested.clone(), 7)), (nested, 7));
+    }
+
+    #[test]
+    fn bytes_become_attachments_in_order() {
+        let arguments = (Bytes::from_static(b"a"), (1, Bytes::from_static(b"b"))).to_arguments().expect("bytes");
+        assert_eq!(arguments.json(), r#"[{"_placeholder":true,"num":0},[1,{"_placeholder":true,"num":1}]]"#);
+        assert_eq!(arguments.attachments(), [Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
+    }
+
+    #[test]
+    fn a_value_holds_anything() {
+        let value = Value::from_arguments(&Message { text: "a".into(), image: vec![1].into() }.to_arguments().unwrap());
+        let value = value.expect("anything");
+        assert_eq!(value["image"], Value::Binary(vec![1].into()));
+        assert_eq!(passed(&value), value);
+    }
+
+    #[test]
+    fn what_is_missing_is_null_and_what_is_left_over_ignored() {
+        let arguments = (1,).to_arguments().expect("a number");
+        assert_eq!(<(u8, Option<u8>)>::from_arguments(&arguments).expect("one number"), (1, None));
+        assert!(<(u8, u8)>::from_arguments(&arguments).is_err());
+        assert_eq!(Option::<u8>::from_arguments(&().to_arguments().expect("nothing")).expect("nothing"), None);
+        let arguments = (1, 2, 3).to_arguments().expect("numbers");
+        assert_eq!(u8::from_arguments(&arguments).expect("a number"), 1);
+        assert_eq!(<(u8, u8)>::from_arguments(&arguments).expect("two numbers"), (1, 2));
+        <()>::from_arguments(&arguments).expect("nothing is wanted");
+    }
+
+    #[test]
+    fn arguments_go_on_as_they_came() {
+        let arguments = (1, Bytes::from_static(b"a")).to_arguments().expect("bytes");
+        assert_eq!(passed(&arguments), arguments);
+    }
+
+    #[test]
+    fn an_error_says_what_was_wanted() {
+        let arguments = ("text", Bytes::from_static(b"a")).to_arguments().expect("bytes");
+        let error = <(u8, Bytes)>::from_arguments(&arguments).expect_err("it is a text").to_string();
+        assert!(error.contains("invalid type: string \"text\", expected u8"), "{error}");
+        let error = u8::from_arguments(&arguments).expect_err("it is a text").to_string();
+        assert!(error.contains("expected u8"), "{error}");
+    }
+}

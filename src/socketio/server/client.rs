@@ -1,0 +1,338 @@
+//! The task of one client: what its session brings, and the sockets that it has in the namespaces.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::{Sleep, sleep_until};
+
+use super::{
+    ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket, handler::Handling,
+    listeners::Dispatched, log, recover,
+};
+use crate::{
+    Compress, Message, Utf8Bytes,
+    engineio::{self, CloseReason, Session},
+    socketio::packet::{Body, Decoder, Packet, encode},
+    stream::after,
+};
+
+/// How many bytes of events may wait for their handlers, before no more is read from the client.
+const MAX_WAITING: usize = 1 << 20;
+/// What an event takes beside its bytes.
+const OVERHEAD: usize = 200;
+
+/// A future that gives `()`, as it is to be awaited no more.
+type Step = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Whether the middlewares let a socket in, some time.
+type Admission = Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send>>;
+
+/// What one client is to the server.
+pub(super) struct Client {
+    server: Arc<Shared>,
+    session: Session,
+    engine: engineio::Sender,
+    decoder: Decoder,
+    members: Vec<Membership>,
+    /// When the client has to be in a namespace at the latest; there until it is.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// How many bytes of events wait for their handlers.
+    waiting: usize,
+    is_over: bool,
+}
+
+/// A socket of the client in one namespace, and what is done for it.
+struct Membership {
+    socket: Socket,
+    doing: Doing,
+    /// The events that wait for that.
+    queue: VecDeque<Event>,
+    /// Why it has to go, when everything in front of that is done.
+    leaving: Option<DisconnectReason>,
+}
+
+enum Doing {
+    /// Nothing: an event is handled at once.
+    Nothing,
+    /// The middlewares are asked.
+    Admitting(Admission),
+    /// What its last event, or its connection, asked for.
+    Handling(Utf8Bytes, Handling),
+    /// All who want to know are told that it goes.
+    Leaving(Step),
+    /// It has gone.
+    Gone,
+}
+
+impl Client {
+    pub(super) fn new(server: Arc<Shared>, session: Session) -> Self {
+        let deadline = Box::pin(sleep_until(after(server.config.connect_timeout)));
+        Self {
+            decoder: Decoder::new().max_attachments(server.config.max_attachments),
+            engine: session.sender(),
+            server,
+            session,
+            members: Vec::new(),
+            deadline: Some(deadline),
+            waiting: 0,
+            is_over: false,
+        }
+    }
+
+    /// Does everything that can be done now, and writes what that has sent. Ready when the client has gone, and everything
+    /// that it has asked for is done.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.session.begin_turn();
+        self.poll_members(cx);
+        while !self.is_over && self.waiting <= MAX_WAITING {
+            let Poll::Ready(received) = self.session.poll_recv(cx) else { break };
+            match received {
+                Some(message) => self.receive(message, cx),
+                None => self.end(cx),
+            }
+        }
+        self.session.end_turn(cx);
+        self.members.retain(|member| !matches!(member.doing, Doing::Gone));
+        if self.is_over && self.members.is_empty() {
+            return Poll::Ready(());
+        }
+        self.poll_deadline(cx);
+        Poll::Pending
+    }
+
+    /// A client that is in no namespace in time has to go.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) {
+        if self.members.iter().any(|member| member.socket.is_connected()) {
+            self.deadline = None;
+        }
+        if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            self.deadline = None;
+            self.engine.close();
+            // The end shows in the session.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn poll_members(&mut self, cx: &mut Context<'_>) {
+        for member in &mut self.members {
+            member.poll(cx, &mut self.waiting);
+        }
+    }
+
+    /// The session has ended: so have all sockets, behind what they have to do.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        self.is_over = true;
+        let reason = match self.engine.reason() {
+            Some(CloseReason::ForcedClose) | None if self.server.is_closing() => DisconnectReason::ServerShuttingDown,
+            reason => reason.map_or(DisconnectReason::TransportClose, DisconnectReason::from),
+        };
+        for member in &mut self.members {
+            member.leave(reason);
+        }
+        self.poll_members(cx);
+    }
+
+    fn receive(&mut self, message: Message, cx: &mut Context<'_>) {
+        match self.decoder.decode(message) {
+            Ok(Some(packet)) => self.handle(packet, cx),
+            Ok(None) => {}
+            Err(error) => self.violated(&error),
+        }
+    }
+
+    /// The client is not to be understood, so that its session ends.
+    fn violated(&self, what: &dyn std::fmt::Display) {
+        log::violation(&self.engine, what);
+        self.engine.close();
+    }
+
+    fn handle(&mut self, packet: Packet, cx: &mut Context<'_>) {
+        let Packet { namespace, body } = packet;
+        let waiting = &mut self.waiting;
+        let found = self.members.iter_mut().find(|member| *member.socket.namespace().name() == *namespace);
+        let is_known = found.is_some();
+        match (body, found.filter(|member| member.leaving.is_none())) {
+            (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
+            (Body::Event { id, name, arguments }, Some(member)) => {
+                let event = Event { socket: member.socket.clone(), name, arguments, ack: id };
+                member.receive(event, cx, waiting);
+            }
+            (Body::Ack { id, arguments }, Some(member)) => {
+                member.socket.shared.acks.resolve(member.socket.id(), id, arguments);
+            }
+            (Body::Disconnect, Some(member)) => {
+                member.leave(DisconnectReason::ClientNamespaceDisconnect);
+                member.poll(cx, waiting);
+            }
+            // What it has sent before it heard that it had to leave.
+            (Body::Event { .. } | Body::Ack { .. } | Body::Disconnect, None) if is_known => {}
+            (Body::Event { .. } | Body::Ack { .. } | Body::Disconnect, None) => {
+                self.violated(&"a packet for a namespace that the client is not in");
+            }
+            (Body::Connect(_), Some(_)) => self.violated(&"a second connection to a namespace"),
+            (Body::ConnectError(_), _) => self.violated(&"a connection error of a client"),
+        }
+    }
+
+    fn connect(&mut self, name: &str, auth: Option<&Utf8Bytes>, cx: &mut Context<'_>) {
+        let Some(socket) = self.server.enter(name, auth, &self.engine) else {
+            let error = Body::ConnectError(ConnectError::new("Invalid namespace").payload());
+            return self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
+        };
+        let mut member =
+            Membership { socket: socket.clone(), doing: Doing::Nothing, queue: VecDeque::new(), leaving: None };
+        if socket.is_recovered() || socket.namespace().admits_all() {
+            member.admitted(Ok(()));
+        } else {
+            member.doing = Doing::Admitting(Box::pin(Namespace::admit(socket)));
+        }
+        member.poll(cx, &mut self.waiting);
+        self.members.push(member);
+    }
+}
+
+impl Membership {
+    /// Goes on with what is to be done, as far as it goes.
+    fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut usize) {
+        if self.leaving.is_none() && self.socket.is_told_to_leave() {
+            self.leave(DisconnectReason::ServerNamespaceDisconnect);
+        }
+        loop {
+            match &mut self.doing {
+                Doing::Gone => return,
+                Doing::Nothing => match self.queue.pop_front() {
+                    Some(event) => {
+                        *waiting -= event.arguments.len() + OVERHEAD;
+                        self.start(event);
+                    }
+                    None => match self.leaving {
+                        Some(reason) => self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason))),
+                        None => return,
+                    },
+                },
+                Doing::Admitting(admission) => match poll_caught(admission.as_mut(), cx) {
+                    Poll::Pending if self.leaving.is_some() => return self.refused(),
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(admitted)) => self.admitted(admitted),
+                    Poll::Ready(Err(_)) => self.admitted(Err(ConnectError::new("Internal server error"))),
+                },
+                Doing::Handling(name, handling) => match poll_caught(handling.as_mut(), cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(outcome) => {
+                        if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
+                            self.socket.namespace().report(&self.socket, name, &error);
+                        }
+                        self.doing = Doing::Nothing;
+                    }
+                },
+                Doing::Leaving(step) => match poll_caught(step.as_mut(), cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(_) => self.doing = Doing::Gone,
+                },
+            }
+        }
+    }
+
+    /// An event has come.
+    fn receive(&mut self, event: Event, cx: &mut Context<'_>, waiting: &mut usize) {
+        if matches!(self.doing, Doing::Nothing) && self.queue.is_empty() {
+            self.start(event);
+        } else {
+            *waiting += event.arguments.len() + OVERHEAD;
+            self.queue.push_back(event);
+            return;
+        }
+        self.poll(cx, waiting);
+    }
+
+    fn start(&mut self, event: Event) {
+        let name = event.name.clone();
+        let dispatched = catch_unwind(AssertUnwindSafe(|| self.socket.dispatch(event)));
+        match dispatched {
+            Ok(Dispatched::Unheard) => log::unheard(&self.socket, &name),
+            Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
+            Ok(Dispatched::Concurrent(handling)) => {
+                let socket = self.socket.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = handling.await {
+                        socket.namespace().report(&socket, &name, &error);
+                    }
+                });
+            }
+            Err(_panic) => self.socket.namespace().report(&self.socket, &name, &EventError::Panicked),
+        }
+    }
+
+    /// The middlewares have answered.
+    fn admitted(&mut self, admitted: Result<(), ConnectError>) {
+        match admitted {
+            Ok(()) if self.leaving.is_none() => {
+                self.let_in();
+                let welcome = Box::pin(Namespace::welcome(self.socket.clone()));
+                self.doing = Doing::Handling(Utf8Bytes::from_static("connection"), welcome);
+            }
+            Ok(()) => self.refused(),
+            Err(error) => {
+                let packet = encode(self.socket.namespace().name(), &Body::ConnectError(error.payload()));
+                self.socket.shared.engine.send_all(packet.into_outgoing(Compress::Never));
+                self.refused();
+            }
+        }
+    }
+
+    /// Lets the socket in, unless that was done when it was recovered, or is to be done now.
+    fn let_in(&mut self) {
+        if self.socket.is_recovered() {
+            return;
+        }
+        let (socket, engine) = (&self.socket, &self.socket.shared.engine);
+        let Some(recovered) = socket.auth_json().and_then(|auth| recover(socket.namespace(), engine, auth)) else {
+            return socket.let_in();
+        };
+        recovered.take_extensions(socket);
+        socket.gone();
+        socket.namespace().rooms().remove(socket.id());
+        self.socket = recovered;
+    }
+
+    /// It was not let in, or has gone before it was.
+    fn refused(&mut self) {
+        self.socket.gone();
+        self.socket.namespace().rooms().remove(self.socket.id());
+        self.socket.namespace().left();
+        self.queue.clear();
+        self.doing = Doing::Gone;
+    }
+
+    /// It has to go.
+    fn leave(&mut self, reason: DisconnectReason) {
+        if self.leaving.is_none() {
+            let is_told = self.socket.is_told_to_leave();
+            self.leaving = Some(if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason });
+            self.socket.gone();
+        }
+    }
+}
+
+/// A client whose task is dropped, as the runtime ends or its session has panicked, leaves no socket behind.
+impl Drop for Membership {
+    fn drop(&mut self) {
+        if !matches!(self.doing, Doing::Gone) {
+            self.socket.gone();
+            self.socket.namespace().rooms().remove(self.socket.id());
+        }
+    }
+}
+
+/// Polls what an application has written; a panic of it is its end, and nobody else's.
+fn poll_caught<T>(future: Pin<&mut (dyn Future<Output = T> + Send)>, cx: &mut Context<'_>) -> Poll<Result<T, ()>> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_panic) => Poll::Ready(Err(())),
+    }
+}

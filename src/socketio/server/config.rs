@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use super::Recovery;
+use crate::{engineio, socketio::packet::MAX_ATTACHMENTS};
+
+/// How a server of Socket.IO treats its clients; the defaults are those of node's.
+///
+/// ```
+/// use std::time::Duration;
+/// use sockeye::{engineio::Cors, socketio::{Config, Server}};
+/// let config = Config::new()
+///     .connect_timeout(Duration::from_secs(10))
+///     .engine(|engine| engine.cors(Cors::origins(["https://app.example.com"])));
+/// let io = Server::with_config(config);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) engine: engineio::Config,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_attachments: usize,
+    pub(super) recovery: Option<Recovery>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// | setting | default | because |
+    /// |---|---|---|
+    /// | `engine` | [`engineio::Config::new`], below `/socket.io/` | |
+    /// | `connect_timeout` | 45 s | a client whose middleware asks its user still has time |
+    /// | `max_attachments` | 10 | node's decoder takes no more |
+    /// | `recovery` | none | it costs memory |
+    pub fn new() -> Self {
+        Self {
+            engine: engineio::Config::new().path("/socket.io/"),
+            connect_timeout: Duration::from_secs(45),
+            max_attachments: MAX_ATTACHMENTS,
+            recovery: None,
+        }
+    }
+
+    /// Changes how sessions are treated: transports, heartbeats, sizes, CORS.
+    #[must_use]
+    pub fn engine(mut self, change: impl FnOnce(engineio::Config) -> engineio::Config) -> Self {
+        self.engine = change(self.engine);
+        self
+    }
+
+    /// Sets how long a client may be in no namespace after its session began, before that is ended.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Has clients that were away for a short time go on where they were.
+    #[must_use]
+    pub const fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
+    /// Sets how many attachments a packet may have, that comes or is sent.
+    #[must_use]
+    pub const fn max_attachments(mut self, limit: usize) -> Self {
+        self.max_attachments = limit;
+        self
+    }
+}

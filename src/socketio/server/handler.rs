@@ -1,0 +1,188 @@
+//! What an application does with events: functions of several shapes, and what they answer.
+
+use std::{pin::Pin, sync::Arc};
+
+use super::{Ack, Socket};
+use crate::{
+    Utf8Bytes,
+    socketio::{ArgumentsError, FromArguments, ToArguments, packet::Arguments},
+};
+
+/// An event that a client has sent.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Whose it is.
+    pub socket: Socket,
+    /// Its name.
+    pub name: Utf8Bytes,
+    /// Its arguments, undecoded.
+    pub arguments: Arguments,
+    /// The id of the acknowledgement that the client waits for, if it does.
+    pub(super) ack: Option<u64>,
+}
+
+/// Why an event was not handled as it ought to be.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// Its arguments are not what the handler takes: the client's fault, or the handler's.
+    #[error("arguments that the handler does not take: {0}")]
+    Arguments(#[from] ArgumentsError),
+    /// The handler, or a middleware, has returned an error.
+    #[error("{0}")]
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+    /// The handler has panicked.
+    #[error("the handler panicked")]
+    Panicked,
+}
+
+/// What is done for an event, some time.
+pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>>;
+
+/// A handler, whatever its shape was.
+pub(super) type Handler = Arc<dyn Fn(Event) -> Handling + Send + Sync>;
+
+/// A function that handles events: `async` ones with these arguments, of which `T` is whatever
+/// [`FromArguments`] makes of the event's.
+///
+/// | arguments | and returns |
+/// |---|---|
+/// | `(Socket)` | [`IntoReply`] |
+/// | `(Socket, T)` | [`IntoReply`] |
+/// | `(Socket, T, Ack)` | `()`, or a `Result` of it: the acknowledgement is sent by the [`Ack`] |
+///
+/// A [`Reply`] that it returns acknowledges the event, if the client asked for that.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle events",
+    note = "a handler is `|socket: Socket, arguments: T| async move {{ … }}`, or one of `(Socket)` or `(Socket, T, Ack)`; \
+            T has to be `Deserialize`, and what it returns `()`, `Reply(…)` or a `Result` of these"
+)]
+pub trait EventHandler<Shape>: Send + Sync + 'static {
+    /// Handles an event.
+    fn handle(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>>;
+}
+
+/// The shape of a handler of sockets alone.
+#[derive(Debug)]
+pub struct OfSocket;
+
+/// The shape of a handler of sockets and arguments.
+#[derive(Debug)]
+pub struct OfArguments<T>(T);
+
+/// The shape of a handler that acknowledges by itself.
+#[derive(Debug)]
+pub struct OfAck<T>(T);
+
+impl<H, F> EventHandler<OfSocket> for H
+where
+    H: Fn(Socket) -> F + Send + Sync + 'static,
+    F: Future<Output: IntoReply> + Send + 'static,
+{
+    fn handle(&self, event: Event) -> Handling {
+        let handling = self(event.socket.clone());
+        Box::pin(async move { handling.await.reply(&event) })
+    }
+}
+
+impl<H, F, T> EventHandler<OfArguments<T>> for H
+where
+    H: Fn(Socket, T) -> F + Send + Sync + 'static,
+    F: Future<Output: IntoReply> + Send + 'static,
+    T: FromArguments,
+{
+    fn handle(&self, event: Event) -> Handling {
+        match T::from_arguments(&event.arguments) {
+            Ok(arguments) => {
+                let handling = self(event.socket.clone(), arguments);
+                Box::pin(async move { handling.await.reply(&event) })
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+        }
+    }
+}
+
+impl<H, F, T, O> EventHandler<OfAck<T>> for H
+where
+    H: Fn(Socket, T, Ack) -> F + Send + Sync + 'static,
+    F: Future<Output = O> + Send + 'static,
+    T: FromArguments,
+    O: IntoOutcome,
+{
+    fn handle(&self, event: Event) -> Handling {
+        match T::from_arguments(&event.arguments) {
+            Ok(arguments) => {
+                let ack = Ack::new(&event.socket, event.ack);
+                let handling = self(event.socket, arguments, ack);
+                Box::pin(async move { handling.await.outcome() })
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+        }
+    }
+}
+
+/// What acknowledges an event, returned by its handler: the arguments of the acknowledgement.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Reply<T>(pub T);
+
+/// What a handler may return. An error is not told the client, which waits for its own time limit then: return a
+/// [`Reply`] that says what the client is to know.
+pub trait IntoReply {
+    /// Acknowledges the event, if the client asked for that.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong.
+    fn reply(self, event: &Event) -> Result<(), EventError>;
+}
+
+/// What a handler may return that acknowledges by itself.
+pub trait IntoOutcome {
+    /// What went wrong, if something did.
+    ///
+    /// # Errors
+    ///
+    /// That.
+    fn outcome(self) -> Result<(), EventError>;
+}
+
+/// Does not acknowledge, as a handler of node's that does not call what it is given; `Reply(())` acknowledges with nothing.
+impl IntoReply for () {
+    fn reply(self, _event: &Event) -> Result<(), EventError> {
+        Ok(())
+    }
+}
+
+impl<T: ToArguments> IntoReply for Reply<T> {
+    fn reply(self, event: &Event) -> Result<(), EventError> {
+        if let Some(id) = event.ack {
+            event.socket.acknowledge(id, self.0.to_arguments()?);
+        }
+        Ok(())
+    }
+}
+
+impl<R: IntoReply, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoReply for Result<R, E> {
+    fn reply(self, event: &Event) -> Result<(), EventError> {
+        self.map_err(|error| EventError::Failed(error.into()))?.reply(event)
+    }
+}
+
+impl IntoOutcome for () {
+    fn outcome(self) -> Result<(), EventError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Result<(), E> {
+    fn outcome(self) -> Result<(), EventError> {
+        self.map_err(|error| EventError::Failed(error.into()))
+    }
+}
+
+impl Event {
+    /// Whether the client waits for an acknowledgement.
+    pub const fn wants_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+}

@@ -1,0 +1,327 @@
+//! The server.
+
+mod ack;
+mod broadcast;
+mod client;
+mod config;
+mod emit;
+mod handler;
+mod listeners;
+mod log;
+mod namespace;
+mod reason;
+mod recovery;
+mod rooms;
+mod socket;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::poll_fn,
+    io,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+
+pub use self::{
+    ack::{Ack, AckError, Acknowledged, ConnectError},
+    broadcast::{Broadcast, BroadcastAckError},
+    config::Config,
+    emit::{Emit, EmitError},
+    handler::{Event, EventError, EventHandler, IntoOutcome, IntoReply, OfAck, OfArguments, OfSocket, Reply},
+    namespace::Namespace,
+    reason::DisconnectReason,
+    recovery::Recovery,
+    socket::Socket,
+};
+use self::{client::Client, namespace::Hooks, recovery::Recovered};
+use crate::{
+    Utf8Bytes,
+    engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
+    socketio::packet::MAIN,
+};
+
+/// A server of Socket.IO. It is cheap to clone, and derefs to its main [`Namespace`], `/`.
+///
+/// ```no_run
+/// use sockeye::socketio::{Server, Socket, Value};
+/// # async fn example() -> std::io::Result<()> {
+/// let io = Server::new();
+/// io.on_connect(|socket: Socket| async move {
+///     socket.on("message", |socket: Socket, message: Value| async move { socket.emit("message", message) });
+/// });
+/// io.listen("127.0.0.1:3000").await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    engine: Engine,
+    main: Namespace,
+}
+
+struct Shared {
+    config: Config,
+    namespaces: RwLock<HashMap<Box<str>, Namespace>>,
+    patterns: RwLock<Vec<Pattern>>,
+    is_closing: AtomicBool,
+}
+
+/// Makes namespaces for the names that it takes.
+#[derive(Clone)]
+struct Pattern {
+    takes: Arc<dyn Fn(&str, &serde_json::Value) -> bool + Send + Sync>,
+    hooks: Arc<Hooks>,
+}
+
+/// The namespaces of a pattern: what is said here holds for each of them.
+#[derive(Clone)]
+pub struct Namespaces {
+    shared: Arc<Shared>,
+    hooks: Arc<Hooks>,
+}
+
+impl Server {
+    /// With the default [`Config`].
+    pub fn new() -> Self {
+        Self::with_config(Config::new())
+    }
+
+    /// With a configuration.
+    pub fn with_config(config: Config) -> Self {
+        let shared = Arc::new(Shared {
+            config,
+            namespaces: RwLock::default(),
+            patterns: RwLock::default(),
+            is_closing: AtomicBool::new(false),
+        });
+        let main = shared.make(MAIN);
+        let server = Arc::clone(&shared);
+        let engine = Engine::new(shared.config.engine.clone(), move |session| {
+            let mut client = Client::new(Arc::clone(&server), session);
+            poll_fn(move |cx| client.poll(cx))
+        });
+        Self { shared, engine, main }
+    }
+
+    /// The namespace of this name, which is made if there is none.
+    pub fn of(&self, name: &str) -> Namespace {
+        let name = if name.starts_with('/') { name.into() } else { format!("/{name}") };
+        self.shared.make(&name)
+    }
+
+    /// Makes namespaces as clients ask for them, if `takes` says yes to the name and to what the client said of itself. One
+    /// goes when nobody is in it.
+    ///
+    /// ```
+    /// # use sockeye::socketio::{Server, Socket};
+    /// # let io = Server::new();
+    /// let rooms = io.of_those(|name, _auth| name.starts_with("/room-"));
+    /// rooms.on_connect(|socket: Socket| async move { socket.emit("welcome", socket.namespace().name()) });
+    /// ```
+    pub fn of_those(&self, takes: impl Fn(&str, &serde_json::Value) -> bool + Send + Sync + 'static) -> Namespaces {
+        let hooks = Arc::<Hooks>::default();
+        write(&self.shared.patterns).push(Pattern { takes: Arc::new(takes), hooks: Arc::clone(&hooks) });
+        Namespaces { shared: Arc::clone(&self.shared), hooks }
+    }
+
+    /// The sessions below.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A layer for applications of `tower`, axum among them, that have other requests as well.
+    pub fn layer(&self) -> EngineLayer {
+        self.engine.layer()
+    }
+
+    /// A service for Socket.IO and nothing else.
+    pub fn into_service<B>(self) -> EngineService<NotFound<B>> {
+        self.engine.into_service()
+    }
+
+    /// Listens on an address, and serves Socket.IO there and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it takes no more connections; those that there are go on.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        self.engine.clone().listen(address).await
+    }
+
+    /// As [`listen`](Self::listen), on a listener that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`listen`](Self::listen).
+    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        self.engine.clone().serve(listener).await
+    }
+
+    /// Ends all sessions. Clients are not told to stay away: they come back, to another server if there is one.
+    pub fn close(&self) {
+        self.shared.is_closing.store(true, Ordering::Release);
+        self.engine.close();
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Server {
+    type Target = Namespace;
+
+    fn deref(&self) -> &Namespace {
+        &self.main
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Namespaces {
+    /// As [`Namespace::on_connect`], for each of them.
+    pub fn on_connect<F>(&self, handler: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.hooks.on_connect(handler);
+    }
+
+    /// As [`Namespace::middleware`], for each of them.
+    pub fn middleware<F>(&self, middleware: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), ConnectError>> + Send + 'static,
+    {
+        self.hooks.middleware(middleware);
+    }
+
+    /// As [`Namespace::on_error`], for each of them.
+    pub fn on_error(&self, listener: impl Fn(&Socket, &str, &EventError) + Send + Sync + 'static) {
+        self.hooks.on_error(listener);
+    }
+
+    /// Those that there are now.
+    pub fn all(&self) -> Vec<Namespace> {
+        let namespaces = read(&self.shared.namespaces);
+        namespaces.values().filter(|namespace| namespace.has(&self.hooks)).cloned().collect()
+    }
+
+    /// Sends an event to all sockets of all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`]: the caller's fault, and nothing was sent.
+    pub fn emit(&self, event: &str, arguments: impl crate::socketio::ToArguments) -> Result<(), EmitError> {
+        let arguments = arguments.to_arguments()?;
+        self.all().iter().try_for_each(|namespace| namespace.emit(event, arguments.clone()))
+    }
+}
+
+impl fmt::Debug for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all()).finish()
+    }
+}
+
+impl Shared {
+    /// A socket in the namespace that a client asks for, if there is that; one of a pattern's is made.
+    fn enter(self: &Arc<Self>, name: &str, auth: Option<&Utf8Bytes>, engine: &engineio::Sender) -> Option<Socket> {
+        // Under the lock of the namespaces, so that this one is not forgotten meanwhile.
+        let enter = |namespace: &Namespace| {
+            let skips = namespace.memory().is_some_and(|memory| memory.recovery().skips_middlewares());
+            let recovered = auth.filter(|_| skips).and_then(|auth| recover(namespace, engine, auth));
+            recovered.unwrap_or_else(|| {
+                let socket = Socket::new(namespace, engine, auth.cloned());
+                namespace.rooms().insert(&socket);
+                socket
+            })
+        };
+        if let Some(namespace) = read(&self.namespaces).get(name) {
+            return Some(enter(namespace));
+        }
+        let patterns = read(&self.patterns).clone();
+        let said = serde_json::from_str(auth.map_or("{}", Utf8Bytes::as_str)).ok()?;
+        let pattern = patterns.into_iter().find(|pattern| (pattern.takes)(name, &said))?;
+        let mut namespaces = write(&self.namespaces);
+        let made = || Namespace::new(name, self, pattern.hooks, true);
+        Some(enter(namespaces.entry(name.into()).or_insert_with(made)))
+    }
+
+    /// The namespace of a name, which is made if there is none.
+    fn make(self: &Arc<Self>, name: &str) -> Namespace {
+        let mut namespaces = write(&self.namespaces);
+        let made = || Namespace::new(name, self, Arc::default(), false);
+        namespaces.entry(name.into()).or_insert_with(made).clone()
+    }
+
+    /// Forgets a namespace that nobody is in.
+    fn forget_if_empty(&self, namespace: &Namespace) {
+        let mut namespaces = write(&self.namespaces);
+        let is_it = namespaces.get(namespace.name()).is_some_and(|there| there.is(namespace));
+        if is_it && namespace.rooms().is_empty() {
+            namespaces.remove(namespace.name());
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+}
+
+/// The socket of a client that was away, and says so: in its namespace, with everything told that it has missed.
+fn recover(namespace: &Namespace, engine: &engineio::Sender, auth: &Utf8Bytes) -> Option<Socket> {
+    #[derive(serde::Deserialize)]
+    struct Known {
+        pid: String,
+        offset: String,
+    }
+    let known: Known = serde_json::from_str(auth).ok()?;
+    let mut memory = namespace.memory()?.lock();
+    let pid = Sid::parse(&known.pid)?;
+    let Recovered { session, missed } = memory.restore(&known.pid, &known.offset)?;
+    let rooms = session.rooms.clone();
+    let socket = Socket::recovered(namespace, engine, Some(auth.clone()), pid, session);
+    namespace.rooms().insert(&socket);
+    for room in rooms {
+        namespace.rooms().join(socket.id(), &room);
+    }
+    for packet in missed {
+        engine.send_all(packet.iter().cloned());
+    }
+    socket.let_in();
+    Some(socket)
+}
+
+// Nothing of an application's runs under a lock, so that nothing panics there.
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,287 @@
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    Broadcast, BroadcastAckError, ConnectError, EmitError, EventError, Shared as ServerShared, Socket,
+    handler::IntoOutcome, log, read, recovery::Memory, rooms::Rooms, write,
+};
+use crate::{
+    Utf8Bytes,
+    engineio::Sid,
+    socketio::{FromArguments, ToArguments},
+};
+
+/// What is done with a socket that was let in.
+type Connected = Arc<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>> + Send + Sync>;
+/// Whether a socket is let in, some time.
+type Middleware = Arc<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send>> + Send + Sync>;
+/// Is told what has gone wrong with an event.
+type OnError = Arc<dyn Fn(&Socket, &str, &EventError) + Send + Sync>;
+
+/// What an application does with the sockets of a namespace, or of all that a pattern has made.
+#[derive(Default)]
+pub(super) struct Hooks {
+    connect: RwLock<Vec<Connected>>,
+    middlewares: RwLock<Vec<Middleware>>,
+    error: RwLock<Option<OnError>>,
+}
+
+/// A part of the server with sockets, rooms, middlewares and handlers of its own. It is cheap to clone.
+#[derive(Clone)]
+pub struct Namespace {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: Arc<str>,
+    hooks: Arc<Hooks>,
+    rooms: Rooms,
+    acks: AtomicU64,
+    server: Weak<ServerShared>,
+    max_attachments: usize,
+    memory: Option<Memory>,
+    /// Whether a pattern has made it, so that it goes when nobody is in it.
+    is_dynamic: bool,
+}
+
+impl Hooks {
+    pub(super) fn on_connect<F>(&self, handler: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        write(&self.connect).push(Arc::new(move |socket| {
+            let handling = handler(socket);
+            Box::pin(async move { handling.await.outcome() })
+        }));
+    }
+
+    pub(super) fn middleware<F>(&self, middleware: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), ConnectError>> + Send + 'static,
+    {
+        write(&self.middlewares).push(Arc::new(move |socket| Box::pin(middleware(socket))));
+    }
+
+    pub(super) fn on_error(&self, listener: impl Fn(&Socket, &str, &EventError) + Send + Sync + 'static) {
+        *write(&self.error) = Some(Arc::new(listener));
+    }
+}
+
+impl Namespace {
+    pub(super) fn new(name: &str, server: &Arc<ServerShared>, hooks: Arc<Hooks>, is_dynamic: bool) -> Self {
+        let shared = Shared {
+            name: name.into(),
+            hooks,
+            rooms: Rooms::default(),
+            acks: AtomicU64::new(0),
+            server: Arc::downgrade(server),
+            max_attachments: server.config.max_attachments,
+            memory: server.config.recovery.map(Memory::new),
+            is_dynamic,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Its name, with the slash in front.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Has a handler run for each socket that was let in: there, it says what is done with the socket's events.
+    ///
+    /// Events of a socket wait until it has returned. What is to go on for longer goes into a task of its own.
+    pub fn on_connect<F>(&self, handler: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.shared.hooks.on_connect(handler);
+    }
+
+    /// Asks a middleware whether a socket is let in, one after the other. The error of one is told the client, as its
+    /// `connect_error`.
+    ///
+    /// ```
+    /// # use sockeye::socketio::{ConnectError, Server, Socket};
+    /// # let io = Server::new();
+    /// #[derive(serde::Deserialize)]
+    /// struct Auth { token: String }
+    ///
+    /// io.of("/admin").middleware(|socket: Socket| async move {
+    ///     match socket.auth::<Auth>() {
+    ///         Ok(Auth { token }) if token == "s3cret" => Ok(()),
+    ///         _ => Err(ConnectError::new("not authorized")),
+    ///     }
+    /// });
+    /// ```
+    pub fn middleware<F>(&self, middleware: impl Fn(Socket) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), ConnectError>> + Send + 'static,
+    {
+        self.shared.hooks.middleware(middleware);
+    }
+
+    /// Has a listener told what has gone wrong with which event (default: it goes to the log, or to standard error without
+    /// the feature `tracing`).
+    pub fn on_error(&self, listener: impl Fn(&Socket, &str, &EventError) + Send + Sync + 'static) {
+        self.shared.hooks.on_error(listener);
+    }
+
+    /// To all sockets.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self)
+    }
+
+    /// To the sockets in a room.
+    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// As [`to`](Self::to).
+    pub fn in_(&self, room: impl AsRef<str>) -> Broadcast {
+        self.to(room)
+    }
+
+    /// To all sockets but those in a room.
+    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// To all sockets, dropping events for those who cannot take them now.
+    pub fn volatile(&self) -> Broadcast {
+        self.broadcast().volatile()
+    }
+
+    /// To all sockets, waiting for their acknowledgements for so long.
+    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+        self.broadcast().timeout(timeout)
+    }
+
+    /// Sends an event to all sockets. It is encoded once for all.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`]: the caller's fault, and nothing was sent.
+    pub fn emit(&self, event: &str, arguments: impl ToArguments) -> Result<(), EmitError> {
+        self.broadcast().emit(event, arguments)
+    }
+
+    /// Sends an event to all sockets, and waits for their acknowledgements.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Broadcast::emit_with_ack`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Broadcast::emit_with_ack`].
+    pub async fn emit_with_ack<T: FromArguments>(
+        &self,
+        event: &str,
+        arguments: impl ToArguments,
+    ) -> Result<Vec<T>, BroadcastAckError<T>> {
+        self.broadcast().emit_with_ack(event, arguments).await
+    }
+
+    /// The socket with this id, if it is there.
+    pub fn socket(&self, id: Sid) -> Option<Socket> {
+        self.rooms().get(id)
+    }
+
+    /// All sockets.
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.broadcast().sockets()
+    }
+
+    /// How many sockets there are.
+    pub fn len(&self) -> usize {
+        self.rooms().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn rooms(&self) -> &Rooms {
+        &self.shared.rooms
+    }
+
+    pub(super) fn max_attachments(&self) -> usize {
+        self.shared.max_attachments
+    }
+
+    /// What it remembers of clients that have gone, if it does.
+    pub(super) fn memory(&self) -> Option<&Memory> {
+        self.shared.memory.as_ref()
+    }
+
+    /// The next id of an acknowledgement. All sockets share them, so that a broadcast has one.
+    pub(super) fn next_ack(&self) -> u64 {
+        self.shared.acks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks the middlewares.
+    pub(super) async fn admit(socket: Socket) -> Result<(), ConnectError> {
+        let middlewares = read(&socket.namespace().shared.hooks.middlewares).clone();
+        for middleware in middlewares {
+            middleware(socket.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is nobody to ask.
+    pub(super) fn admits_all(&self) -> bool {
+        read(&self.shared.hooks.middlewares).is_empty()
+    }
+
+    /// Runs the handlers of a socket that was let in.
+    pub(super) async fn welcome(socket: Socket) -> Result<(), EventError> {
+        let handlers = read(&socket.namespace().shared.hooks.connect).clone();
+        let mut outcome = Ok(());
+        for handler in handlers {
+            outcome = outcome.and(handler(socket.clone()).await);
+        }
+        outcome
+    }
+
+    /// Tells whoever wants to know what has gone wrong.
+    pub(super) fn report(&self, socket: &Socket, event: &Utf8Bytes, error: &EventError) {
+        let listener = read(&self.shared.hooks.error).clone();
+        match listener {
+            Some(listener) => listener(socket, event, error),
+            None => log::failed(socket, event, error),
+        }
+    }
+
+    /// A socket has left. Nobody needs a namespace of a pattern's that nobody is in.
+    pub(super) fn left(&self) {
+        if self.shared.is_dynamic
+            && let Some(server) = self.shared.server.upgrade()
+        {
+            server.forget_if_empty(self);
+        }
+    }
+
+    /// Whether a pattern with these hooks has made it.
+    pub(super) fn has(&self, hooks: &Arc<Hooks>) -> bool {
+        Arc::ptr_eq(&self.shared.hooks, hooks)
+    }
+
+    /// Whether it is this one, and not one of the same name.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace").field("name", &self.name()).field("sockets", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,328 @@
+//! Connection state recovery: a client that was away for a short time gets its id, its rooms and what it has missed.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+use super::{lock, rooms::Targets};
+use crate::engineio::{Outgoing, Sid};
+
+/// For how long, and at what price, a server remembers clients that have gone, so that they can go on when they come back.
+///
+/// It is off by default, as it costs memory: every event that is sent is remembered for as long as a client may be away.
+/// Then, events have one more argument, a text that says how far the client has come; node's clients know what it is for,
+/// and hand it on to handlers that look at all arguments.
+///
+/// A client can go on only if it has got at least one event, which is worth sending when it connects.
+///
+/// ```
+/// use std::time::Duration;
+/// use sockeye::socketio::{Config, Recovery};
+/// let config = Config::new().recovery(Recovery::new().max_disconnection(Duration::from_secs(30)));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Recovery {
+    max_disconnection: Duration,
+    max_log_bytes: usize,
+    skips_middlewares: bool,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recovery {
+    /// Two minutes and 64 MiB for each namespace; middlewares are not asked again.
+    pub const fn new() -> Self {
+        Self { max_disconnection: Duration::from_secs(120), max_log_bytes: 64 << 20, skips_middlewares: true }
+    }
+
+    /// Sets for how long a client may be away (default: 2 minutes).
+    #[must_use]
+    pub const fn max_disconnection(mut self, duration: Duration) -> Self {
+        self.max_disconnection = duration;
+        self
+    }
+
+    /// Sets how many bytes each namespace may remember, of events and of clients (default: 64 MiB). The oldest are
+    /// forgotten first, and a client that has missed one of those begins anew.
+    #[must_use]
+    pub const fn max_log_bytes(mut self, bytes: usize) -> Self {
+        self.max_log_bytes = bytes;
+        self
+    }
+
+    /// Asks the middlewares of clients that come back as well.
+    #[must_use]
+    pub const fn with_middlewares(mut self) -> Self {
+        self.skips_middlewares = false;
+        self
+    }
+
+    pub(super) const fn skips_middlewares(&self) -> bool {
+        self.skips_middlewares
+    }
+}
+
+/// What a namespace remembers.
+pub(super) struct Memory {
+    recovery: Recovery,
+    state: Mutex<State>,
+}
+
+/// Locked from when an event is noted until it is sent to all, so that nobody is sent a later one in front of it; and until
+/// a client that has come back is told what it has missed, so that nothing is between that and what comes.
+pub(super) struct State {
+    recovery: Recovery,
+    events: VecDeque<Noted>,
+    sessions: HashMap<Sid, Gone>,
+    /// The clients in the order in which they went.
+    order: VecDeque<(Instant, Sid)>,
+    bytes: usize,
+    last: Offset,
+}
+
+/// Which event it was: when it was sent, and which one of the same millisecond. Redis writes the ids of its streams so.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+struct Offset {
+    millis: u64,
+    number: u64,
+}
+
+struct Noted {
+    offset: Offset,
+    at: Instant,
+    packet: Arc<[Outgoing]>,
+    targets: Targets,
+    bytes: usize,
+}
+
+/// A client that has gone.
+pub(super) struct Gone {
+    pub(super) id: Sid,
+    pub(super) rooms: Vec<Arc<str>>,
+    pub(super) data: serde_json::Map<String, serde_json::Value>,
+    at: Instant,
+    bytes: usize,
+}
+
+/// One that has come back.
+pub(super) struct Recovered {
+    pub(super) session: Gone,
+    /// What it has missed, in order.
+    pub(super) missed: Vec<Arc<[Outgoing]>>,
+}
+
+/// What a session or an event takes beside its bytes.
+const OVERHEAD: usize = 200;
+
+impl Memory {
+    pub(super) fn new(recovery: Recovery) -> Self {
+        let state = State {
+            recovery,
+            events: VecDeque::new(),
+            sessions: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            last: Offset::default(),
+        };
+        Self { recovery, state: Mutex::new(state) }
+    }
+
+    pub(super) const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Remembers a client that has gone, under the secret that it has.
+    pub(super) fn keep(
+        &self,
+        pid: Sid,
+        id: Sid,
+        rooms: Vec<Arc<str>>,
+        data: serde_json::Map<String, serde_json::Value>,
+    ) {
+        let known = rooms.iter().map(|room| room.len() + 16).sum::<usize>()
+            + data.iter().map(|(name, value)| name.len() + value.to_string().len() + OVERHEAD).sum::<usize>();
+        let (at, bytes) = (Instant::now(), known + OVERHEAD);
+        let mut state = self.lock();
+        state.bytes += bytes;
+        state.order.push_back((at, pid));
+        state.sessions.insert(pid, Gone { id, rooms, data, at, bytes });
+        state.forget();
+    }
+}
+
+impl State {
+    /// Gives the session back to a client that has come back, with what it has missed since the offset that it names. It
+    /// can be had once.
+    pub(super) fn restore(&mut self, pid: &str, offset: &str) -> Option<Recovered> {
+        self.forget();
+        let pid = Sid::parse(pid)?;
+        let since = Offset::parse(offset)?;
+        // Of an event that is no more known it is not known which ones came behind it.
+        let place = self.events.binary_search_by_key(&since, |noted| noted.offset).ok()?;
+        let session = self.sessions.remove(&pid)?;
+        self.bytes -= session.bytes;
+        let own: Arc<str> = session.id.as_str().into();
+        let is_in = |room: &Arc<str>| *room == own || session.rooms.contains(room);
+        let missed = self.events.range(place + 1..).filter(|noted| {
+            let Targets { rooms, except, not } = &noted.targets;
+            (rooms.is_empty() || rooms.iter().any(is_in)) && !except.iter().any(is_in) && *not != Some(session.id)
+        });
+        let missed = missed.map(|noted| Arc::clone(&noted.packet)).collect();
+        Some(Recovered { session, missed })
+    }
+
+    /// The offset of the event that is about to be sent.
+    pub(super) fn next_offset(&mut self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+        let millis = u64::try_from(now).unwrap_or(u64::MAX);
+        let Offset { millis: last, number } = self.last;
+        // A clock that is set back does not matter.
+        self.last =
+            if millis > last { Offset { millis, number: 0 } } else { Offset { millis: last, number: number + 1 } };
+        self.last_offset()
+    }
+
+    /// That of the last one.
+    pub(super) fn last_offset(&self) -> String {
+        format!("{}-{}", self.last.millis, self.last.number)
+    }
+
+    /// Whether there was one.
+    pub(super) fn has_sent(&self) -> bool {
+        self.last != Offset::default()
+    }
+
+    /// Notes the event that the last offset is for.
+    pub(super) fn note(&mut self, packet: &[Outgoing], targets: Targets) {
+        let bytes = packet.iter().map(Outgoing::len).sum::<usize>() + OVERHEAD;
+        self.bytes += bytes;
+        let (offset, at) = (self.last, Instant::now());
+        self.events.push_back(Noted { offset, at, packet: packet.into(), targets, bytes });
+        self.forget();
+    }
+
+    /// Forgets what is too old, or too much.
+    fn forget(&mut self) {
+        let now = Instant::now();
+        let is_old = |at: Instant, limit| now.duration_since(at) > limit;
+        let (limit, max) = (self.recovery.max_disconnection, self.recovery.max_log_bytes);
+        while self.events.front().is_some_and(|noted| self.bytes > max || is_old(noted.at, limit)) {
+            self.bytes -= self.events.pop_front().map_or(0, |noted| noted.bytes);
+        }
+        while self.order.front().is_some_and(|(at, _)| self.bytes > max || is_old(*at, limit)) {
+            let Some((at, pid)) = self.order.pop_front() else { break };
+            // One that has come back and gone once more is further behind.
+            if self.sessions.get(&pid).is_some_and(|session| session.at == at) {
+                self.bytes -= self.sessions.remove(&pid).map_or(0, |session| session.bytes);
+            }
+        }
+    }
+}
+
+impl Offset {
+    fn parse(text: &str) -> Option<Self> {
+        let (millis, number) = text.split_once('-')?;
+        Some(Self { millis: millis.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Compress, Message};
+
+    fn packet(text: &str) -> [Outgoing; 1] {
+        [Outgoing::Single(Message::from(text), Compress::Auto)]
+    }
+
+    fn to(room: &str) -> Targets {
+        Targets { rooms: vec![room.into()], ..Targets::default() }
+    }
+
+    /// Notes an event; gives its offset.
+    fn send(memory: &Memory, text: &str, targets: Targets) -> String {
+        let mut state = memory.lock();
+        let offset = state.next_offset();
+        state.note(&packet(text), targets);
+        offset
+    }
+
+    fn keep(memory: &Memory, rooms: &[&str]) -> (Sid, Sid) {
+        let (pid, id) = (Sid::random(), Sid::random());
+        memory.keep(pid, id, rooms.iter().map(|room| Arc::from(*room)).collect(), serde_json::Map::new());
+        (pid, id)
+    }
+
+    fn texts(recovered: &Recovered) -> Vec<&str> {
+        recovered.missed.iter().flat_map(|packet| packet.iter()).filter_map(|message| message.as_text()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_gets_what_it_has_missed_and_nothing_else() {
+        let memory = Memory::new(Recovery::new());
+        let offset = send(&memory, "known", Targets::default());
+        let (pid, id) = keep(&memory, &["room"]);
+        send(&memory, "to all", Targets::default());
+        send(&memory, "to its room", to("room"));
+        send(&memory, "to another room", to("other"));
+        send(&memory, "to itself", to(id.as_str()));
+        send(&memory, "not to its room", Targets { except: vec!["room".into()], ..Targets::default() });
+        send(&memory, "its own", Targets { not: Some(id), ..Targets::default() });
+        let recovered = memory.lock().restore(pid.as_str(), &offset).expect("it has come back");
+        assert_eq!(texts(&recovered), ["to all", "to its room", "to itself"]);
+        assert_eq!(recovered.session.id, id);
+        assert!(memory.lock().restore(pid.as_str(), &offset).is_none(), "a session can be had once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_away_for_too_long_begins_anew() {
+        let memory = Memory::new(Recovery::new().max_disconnection(Duration::from_secs(10)));
+        let offset = send(&memory, "known", Targets::default());
+        let (pid, _) = keep(&memory, &[]);
+        tokio::time::advance(Duration::from_secs(9)).await;
+        let recent = send(&memory, "recent", Targets::default());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(memory.lock().restore(pid.as_str(), &recent).is_none());
+        assert!(memory.lock().restore(pid.as_str(), &offset).is_none());
+        assert_eq!(memory.lock().sessions.len(), 0);
+        assert_eq!(memory.lock().events.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_remembers_is_bounded() {
+        let memory = Memory::new(Recovery::new().max_log_bytes(10_000));
+        let offset = send(&memory, "known", Targets::default());
+        let (pid, _) = keep(&memory, &[]);
+        for _ in 0..1000 {
+            send(&memory, "more", Targets::default());
+            assert!(memory.lock().bytes <= 10_000);
+        }
+        assert!(memory.lock().restore(pid.as_str(), &offset).is_none(), "the event is forgotten");
+        for _ in 0..1000 {
+            keep(&memory, &["a room"]);
+            assert!(memory.lock().bytes <= 10_000);
+        }
+        assert!(memory.lock().sessions.len() < 60);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_said_restores_nothing() {
+        let memory = Memory::new(Recovery::new());
+        let (pid, _) = keep(&memory, &[]);
+        for (pid, offset) in [("", ""), (pid.as_str(), ""), (pid.as_str(), "1-1"), ("x", "0-0"), (pid.as_str(), "-")] {
+            assert!(memory.lock().restore(pid, offset).is_none());
+        }
+    }
+}
