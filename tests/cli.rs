@@ -13,6 +13,9 @@ mod handshake;
 #[path = "cli/manual.rs"]
 mod manual;
 #[cfg(target_os = "linux")]
+#[path = "cli/person.rs"]
+mod person;
+#[cfg(target_os = "linux")]
 #[path = "cli/prompt.rs"]
 mod prompt;
 #[path = "cli/serve.rs"]

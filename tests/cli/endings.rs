@@ -6,7 +6,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::tool::{command, echo, echo_server, finish, run, server, start};
+use super::tool::{command, echo, echo_server, finish, run, send, server, start};
 
 async fn closing_server(code: u16, reason: &'static str) -> String {
     server(move |mut ws: WebSocket, _| async move { ws.close(CloseCode::new(code).unwrap(), reason).await }).await
@@ -186,7 +186,7 @@ async fn server_that_breaks_the_protocol_is_1() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_closes_and_is_130() {
+async fn signals_close_and_say_so() {
     let (told, mut tell) = tokio::sync::mpsc::channel(1);
     let url = server(move |mut ws: WebSocket, _| {
         let told = told.clone();
@@ -199,13 +199,47 @@ async fn ctrl_c_closes_and_is_130() {
         }
     })
     .await;
+    for (signal, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let mut tool = command(&["connect", &url, "-n"]).spawn().unwrap();
+        let mut out = BufReader::new(tool.stdout.take().unwrap()).lines();
+        assert_eq!(out.next_line().await.unwrap().as_deref(), Some("ready"));
+        send(signal, &tool);
+        assert_eq!(tell.recv().await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
+        assert_eq!(finish(tool, "").await.status, status, "{signal}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_takes_nothing_keeps_it_from_no_end() {
+    let url = server(async |mut ws, _| {
+        loop {
+            ws.send("x".repeat(1000)).await?;
+        }
+    })
+    .await;
     let mut tool = command(&["connect", &url, "-n"]).spawn().unwrap();
     let mut out = BufReader::new(tool.stdout.take().unwrap()).lines();
-    assert_eq!(out.next_line().await.unwrap().as_deref(), Some("ready"));
-    let number = tool.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &number]).status().unwrap().success());
-    assert_eq!(tell.recv().await, Some(Some(CloseCode::GOING_AWAY)));
-    assert_eq!(finish(tool, "").await.status, 130);
+    assert!(out.next_line().await.unwrap().is_some());
+    send("-TERM", &tool);
+    assert_eq!(finish(tool, "").await.status, 143);
+    let mut tool = command(&["connect", &url, "-n", "--timeout", "1"]).spawn().unwrap();
+    let unread = tool.stdout.take().unwrap();
+    assert_eq!(finish(tool, "").await.status, 5);
+    drop((out, unread));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn signal_ends_it_before_there_is_a_connection() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    let tool = command(&["connect", &url]).spawn().unwrap();
+    let _io = silent.accept().await.unwrap();
+    send("-TERM", &tool);
+    let ran = finish(tool, "").await;
+    assert_eq!(ran.status, 143);
+    assert!(ran.err.contains("before the connection was open"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::tool::{Folder, Serving, run};
+use super::tool::{Folder, Serving, run, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn echo_is_the_default_and_connections_are_logged() {
@@ -205,5 +205,21 @@ async fn nothing_outside_the_folder_is_served() {
         let (status, _, body) = ask(&serving, "GET", target).await;
         assert!((400..500).contains(&status), "{target}: {status}");
         assert!(!body.windows(6).any(|window| window == b"secret"), "{target}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_end_it_in_order() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let serving = Serving::start(&[]).await;
+        let mut client = connect(&*serving.url).await.unwrap();
+        client.send("x").await.unwrap();
+        assert!(client.recv().await.unwrap().is_some());
+        send(signal, &serving.child);
+        assert_eq!(client.recv().await.unwrap(), None);
+        let code = client.end().and_then(|end| end.close_frame().map(|frame| frame.code));
+        assert_eq!(code, Some(CloseCode::GOING_AWAY), "{signal}");
+        assert_eq!(serving.ends().await, 0, "{signal}");
     }
 }

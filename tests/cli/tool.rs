@@ -56,6 +56,12 @@ pub(crate) async fn finish(mut child: Child, input: impl Into<Vec<u8>>) -> Ran {
     }
 }
 
+/// Sends a signal: `-TERM`.
+pub(crate) fn send(signal: &str, child: &Child) {
+    let number = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &number]).status().unwrap().success());
+}
+
 /// A server in this process; gives its URL.
 pub(crate) async fn server<F>(handler: impl Fn(WebSocket, Request) -> F + Send + Sync + 'static) -> String
 where
@@ -101,6 +107,12 @@ impl Serving {
         let line = out.next_line().await.unwrap().expect("it says where it listens");
         let url = line.strip_prefix("listening on ").unwrap().to_owned();
         Self { url, child, err, _out: out }
+    }
+
+    /// Waits until it has ended; gives its status.
+    pub(crate) async fn ends(mut self) -> i32 {
+        let ended = timeout(Duration::from_secs(120), self.child.wait()).await.expect("it ends");
+        ended.unwrap().code().expect("it is no signal that ends it")
     }
 
     /// HOST:PORT.

@@ -31,7 +31,8 @@ Exit status:
   3  the server refused the handshake: its status and body are shown
   4  the network: not reached, not trusted, or lost
   5  a time limit
-  130  Ctrl-C";
+  130, 143, 129  Ctrl-C, SIGTERM, SIGHUP: a Close with 1001 is sent, and whatever is stuck is left behind after
+                 3 seconds, or at once at the second Ctrl-C";
 
 #[derive(Args, Debug)]
 pub(crate) struct ConnectArgs {

@@ -16,7 +16,16 @@ With --exec, the command is run by the shell for each connection: each line that
 and each message that comes is a line for it to read; nothing of a client's is part of the command. It finds the
 request's path in WS_PATH, its query in WS_QUERY, its origin in WS_ORIGIN and the subprotocol in WS_SUBPROTOCOL.
 When it ends, the connection is closed, with 1000 if its status was 0 and with 1011 otherwise; when the connection
-ends, its input ends, and it has 5 seconds before it is killed.";
+ends, its input ends, and it has 5 seconds before it is killed.
+
+Ctrl-C, SIGTERM and SIGHUP end it: connections are closed with 1001 and have 10 seconds to end; a second one ends it
+at once.
+
+Exit status:
+  0  it was asked to end
+  2  wrong usage: an option, a file
+  4  the network: it cannot listen
+  130, 143, 129  Ctrl-C, SIGTERM, SIGHUP, where it did not end in order";
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("handling"))]

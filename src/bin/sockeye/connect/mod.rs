@@ -16,10 +16,7 @@ use sockeye::{
     Error, Transport, WebSocket,
     proto::handshake::{HandshakeError, Response},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use self::{
     frames::{Frames, Tap},
@@ -29,29 +26,34 @@ use self::{
 use crate::{
     args::ConnectArgs,
     connection,
+    ending::Ending,
     exit::{Failure, Status},
     output::{BinaryForm, Event, Format, Output, Part, Printer, Style, Verbosity, say, words},
-    prompt,
+    prompt::{self, Listener},
 };
 
 /// Runs the command; what went wrong has been said when it returns.
 pub(crate) async fn run(args: ConnectArgs, style: Style) -> io::Result<Status> {
     let output = Output::new(format(&args), verbosity(&args), style);
-    match open_and_talk(&args, output).await {
+    let ending = Ending::listen(ENDING);
+    match open_and_talk(&args, output, &ending).await {
         Ok(status) => Ok(status),
         Err(failure) => {
-            say(style, Part::Fault, &format!("sockeye: {failure}"))?;
-            Ok(failure.status)
+            // A terminal that is gone cannot be told so.
+            let _ = say(style, Part::Fault, &format!("sockeye: {failure}"));
+            Ok(ending.asked().unwrap_or(failure.status))
         }
     }
 }
 
-async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status, Failure> {
-    let deadline = args.ending.timeout.map(|timeout| Instant::now() + timeout.0);
-    let opening = open(args);
-    let opened = match deadline {
-        Some(deadline) => timeout_at(deadline, opening).await.map_err(|_| out_of_time("the connection was open"))?,
-        None => opening.await,
+async fn open_and_talk(args: &ConnectArgs, mut output: Output, ending: &Ending) -> Result<Status, Failure> {
+    if let Some(timeout) = args.ending.timeout {
+        ending.ask_at(Instant::now() + timeout.0, Status::TimedOut);
+    }
+    let opened = tokio::select! {
+        biased;
+        status = ending.asked_for() => return Err(Failure::new(status, "it had to end before the connection was open")),
+        opened = open(args) => opened,
     };
     let (ws, response, frames) = match opened {
         Ok(opened) => opened,
@@ -65,9 +67,9 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status,
     };
     output.show(&opened).map_err(unwritable)?;
     output.flush().map_err(unwritable)?;
-    let (source, output) = source(args, output);
+    let (source, output) = source(args, output, ending);
     let printer = Printer::start(output);
-    let (status, printer, last) = Session::new(args, ws, frames, printer, deadline).run(source).await;
+    let (status, printer, last) = Session::new(args, ws, frames, printer, ending.clone()).run(source).await;
     let mut output = printer.finish().await.map_err(unwritable)?;
     output.leave_prompt().map_err(unwritable)?;
     for event in last {
@@ -79,7 +81,7 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status,
 }
 
 /// Where what is sent comes from: the command line, a prompt, or the standard input.
-fn source(args: &ConnectArgs, output: Output) -> (Source, Output) {
+fn source(args: &ConnectArgs, output: Output, ending: &Ending) -> (Source, Output) {
     if args.input.echo {
         return (Source::None, output);
     }
@@ -92,7 +94,9 @@ fn source(args: &ConnectArgs, output: Output) -> (Source, Output) {
     }
     let (typed, lines) = mpsc::channel(16);
     let history = if args.input.no_history { None } else { prompt::history_file() };
-    match prompt::start(history, command::NAMES, output.style.out, typed) {
+    let ending = ending.clone();
+    let listener = Listener { typed, interrupt: Box::new(move || ending.ask(Status::Interrupted)) };
+    match prompt::start(history, command::NAMES, output.style.out, listener) {
         Ok(above) => (Source::Prompt(lines), output.above(above)),
         // A terminal that cannot be edited on has lines all the same.
         Err(_) => (Source::Stdin, output),
@@ -158,10 +162,6 @@ impl From<Failure> for Unopened {
     }
 }
 
-fn out_of_time(before: &str) -> Failure {
-    Failure::new(Status::TimedOut, format!("the time was over before {before}"))
-}
-
 fn unwritable(error: io::Error) -> Failure {
     Failure::new(Status::Usage, format!("the output cannot be written: {error}"))
 }
@@ -189,5 +189,7 @@ fn verbosity(args: &ConnectArgs) -> Verbosity {
     }
 }
 
+/// How long a connection has to end once that is asked for, and its output to be written.
+const ENDING: Duration = Duration::from_secs(3);
 /// A long time, for a timer that is not to go off.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

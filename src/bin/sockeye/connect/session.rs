@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     args::{ConnectArgs, Expectation},
+    ending::Ending,
     exit::Status,
     output::{Event, Gone, Printer, Way},
 };
@@ -45,7 +46,7 @@ pub(super) struct Session<'a> {
     frames: Option<Frames>,
     printer: Printer,
     pings: Arc<Mutex<Pings>>,
-    deadline: Option<Instant>,
+    ending: Ending,
     phase: Phase,
     received: u64,
     expected: VecDeque<Expectation>,
@@ -74,8 +75,6 @@ enum Happening {
     Told(Told),
     PingDue,
     Quiet,
-    TimeOver,
-    Interrupted,
     NobodyReads,
 }
 
@@ -94,7 +93,7 @@ impl<'a> Session<'a> {
         ws: WebSocket,
         frames: Option<Frames>,
         printer: Printer,
-        deadline: Option<Instant>,
+        ending: Ending,
     ) -> Self {
         let (sender, receiver) = ws.split();
         let expected = args.ending.expect.iter().cloned().collect();
@@ -105,7 +104,7 @@ impl<'a> Session<'a> {
             frames,
             printer,
             pings: Arc::default(),
-            deadline,
+            ending,
             phase: Phase::Open,
             received: 0,
             expected,
@@ -128,7 +127,13 @@ impl<'a> Session<'a> {
             };
             tokio::spawn(sending.run())
         });
-        let next = self.receive(&mut told).await;
+        let ending = self.ending.clone();
+        let next = tokio::select! {
+            biased;
+            // Even while it waits for an output that takes nothing.
+            status = ending.asked_for() => Next::Leave(status),
+            next = self.receive(&mut told) => next,
+        };
         if let Some(sending) = sending {
             sending.abort();
             // It holds a share in the printer.
@@ -143,13 +148,9 @@ impl<'a> Session<'a> {
         let interval = self.args.output.ping_interval.map_or(NEVER, |interval| interval.0);
         let mut ticks = interval_at(Instant::now() + interval, interval);
         let mut quiet = pin!(sleep_until(Instant::now() + NEVER));
-        let mut over = pin!(sleep_until(self.deadline.unwrap_or_else(|| Instant::now() + NEVER)));
-        let mut interrupt = pin!(tokio::signal::ctrl_c());
         loop {
             let happening = tokio::select! {
                 biased;
-                () = &mut over => Happening::TimeOver,
-                _ = &mut interrupt => Happening::Interrupted,
                 () = self.printer.gone() => Happening::NobodyReads,
                 Some(told) = told.recv() => Happening::Told(told),
                 _ = ticks.tick() => Happening::PingDue,
@@ -200,9 +201,6 @@ impl<'a> Session<'a> {
                 quiet.as_mut().reset(Instant::now() + NEVER);
                 self.close(None, None);
             }
-            Happening::Told(Told::InputEnded(EndOfInput::Interrupt)) | Happening::Interrupted => {
-                return Ok(Next::Leave(Status::Interrupted));
-            }
             Happening::Told(Told::Close { code, reason }) => self.close(code, Some(reason)),
             Happening::Told(Told::Failed(failure)) => {
                 self.status = Some(failure.status);
@@ -215,7 +213,6 @@ impl<'a> Session<'a> {
                     self.printer.show(Event::Ping { way: Way::Out, payload }).await?;
                 }
             }
-            Happening::TimeOver => return Ok(Next::Leave(Status::TimedOut)),
             Happening::NobodyReads => return Err(Gone),
         }
         Ok(Next::Continue)

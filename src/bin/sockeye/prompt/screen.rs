@@ -1,6 +1,11 @@
 //! Draws the prompt: below everything else, over as many rows as it needs.
 
-use std::io::{self, Stdout, Write as _, stdout};
+use std::{
+    io::{self, Stdout, Write as _, stdout},
+    sync::mpsc::sync_channel,
+    thread,
+    time::Duration,
+};
 
 use console::{AnsiCodeIterator, measure_text_width};
 use crossterm::{
@@ -8,11 +13,14 @@ use crossterm::{
     cursor::{MoveTo, MoveToColumn, MoveUp},
     event::{DisableBracketedPaste, EnableBracketedPaste},
     style::Print,
-    terminal::{Clear, ClearType, disable_raw_mode, enable_raw_mode, size},
+    terminal::{Clear, ClearType, disable_raw_mode, enable_raw_mode, is_raw_mode_enabled, size},
 };
 
 use super::line::Line;
 use crate::output::{Colours, Part, escape::escaped};
+
+/// How long a terminal has to take a few bytes before the process ends without it.
+const BRIEFLY: Duration = Duration::from_millis(300);
 
 /// The terminal, in raw mode for as long as this is there.
 pub(super) struct Screen {
@@ -109,9 +117,25 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone does not mind.
-        let _ = self.out.queue(DisableBracketedPaste).and_then(|out| out.flush());
         let _ = disable_raw_mode();
+        let _ = self.out.queue(DisableBracketedPaste).and_then(|out| out.flush());
     }
+}
+
+/// Leaves the terminal as it was if it has a prompt, whatever the prompt's thread is doing; says whether it had one.
+pub(crate) fn restore() -> bool {
+    if !is_raw_mode_enabled().unwrap_or(false) {
+        return false;
+    }
+    let _ = disable_raw_mode();
+    let (written, wait) = sync_channel(1);
+    // The terminal may take nothing, or that thread may be stuck in writing to it.
+    thread::spawn(move || {
+        let _ = stdout().queue(DisableBracketedPaste).and_then(|out| out.flush());
+        written.send(())
+    });
+    let _ = wait.recv_timeout(BRIEFLY);
+    true
 }
 
 /// Cuts text into rows of so many columns; colours take no room.
