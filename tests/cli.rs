@@ -2,6 +2,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/again.rs"]
+mod again;
 #[path = "cli/bench.rs"]
 mod bench;
 #[path = "cli/connect.rs"]

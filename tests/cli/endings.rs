@@ -6,7 +6,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::tool::{command, echo, echo_server, finish, run, send, server, start};
+use super::tool::{command, echo, echo_server, finish, raw_server, run, send, server, start};
 
 async fn closing_server(code: u16, reason: &'static str) -> String {
     server(move |mut ws: WebSocket, _| async move { ws.close(CloseCode::new(code).unwrap(), reason).await }).await
@@ -70,7 +70,7 @@ async fn expectations_are_met_one_after_the_other_or_it_is_a_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_2_and_says_what_is_wrong() {
     let url = echo_server().await;
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["connect"], "<URL>"),
         (&["connect", "ftp://a"], "scheme \"ftp\""),
         (&["connect", "ws://a b/"], "percent-encoded"),
@@ -83,6 +83,9 @@ async fn wrong_usage_is_2_and_says_what_is_wrong() {
         (&["connect", &url, "--proxy", "ftp://a"], "no URL of a proxy"),
         (&["connect", &url, "--auth", "nobody"], "USER:PASSWORD"),
         (&["connect", &url, "--ping-interval", "0"], "more than 0"),
+        (&["connect", &url, "--frames", "-L"], "cannot be used with '--redirects"),
+        (&["connect", &url, "--frames", "--reconnect"], "cannot be used with '--reconnect"),
+        (&["bench", &url, "--rate", "0"], "more than 0"),
     ];
     for (args, complaint) in cases {
         let ran = run(args, "").await;
@@ -159,29 +162,49 @@ async fn time_limits_are_5() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_breaks_the_protocol_is_1() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let (mut tcp, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(tcp.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let accept = sockeye::proto::handshake::Key::parse(key.as_bytes()).unwrap().accept();
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
-        tcp.write_all(answer.as_bytes()).await.unwrap();
+    let url = raw_server(async |mut tcp| {
         // A text of one byte that is no UTF-8.
         tcp.write_all(b"\x81\x01\xff").await.unwrap();
         let mut rest = Vec::new();
         let _ = tcp.read_to_end(&mut rest).await;
-    });
+    })
+    .await;
     let ran = run(&["connect", &url, "-n"], "").await;
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.err.contains("the peer broke the protocol"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_ends_without_an_answer_to_a_close_is_4() {
+    let url = raw_server(async |mut tcp| {
+        // The Ping behind the input's end is answered with what it says.
+        let mut ping = [0; 6];
+        tcp.read_exact(&mut ping).await.unwrap();
+        let mut payload = vec![0; usize::from(ping[1] & 0x7f)];
+        tcp.read_exact(&mut payload).await.unwrap();
+        for (index, byte) in payload.iter_mut().enumerate() {
+            *byte ^= ping[2 + index % 4];
+        }
+        tcp.write_all(&[&[0x8a, payload.len() as u8], &payload[..]].concat()).await.unwrap();
+        let mut close = [0; 8];
+        tcp.read_exact(&mut close).await.unwrap();
+        assert_eq!(close[0], 0x88);
+    })
+    .await;
+    let ran = run(&["connect", &url, "--wait", "0"], "").await;
+    assert_eq!(ran.status, 4, "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_silent_is_given_up_if_asked_for() {
+    let url = raw_server(async |mut tcp| {
+        let mut rest = Vec::new();
+        let _ = tcp.read_to_end(&mut rest).await;
+    })
+    .await;
+    let ran = run(&["connect", &url, "-n", "--ping-interval", "0.1", "--ping-timeout", "0.2"], "").await;
+    assert_eq!(ran.status, 5, "{}", ran.err);
+    assert!(ran.err.contains("not even a Pong"), "{}", ran.err);
 }
 
 #[cfg(unix)]

@@ -4,7 +4,8 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use sockeye::{Error, Server, WebSocket, proto::handshake::Request};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
@@ -76,6 +77,32 @@ where
 {
     let url = format!("ws://{}", server.local_addr().unwrap());
     tokio::spawn(server.serve(handler));
+    url
+}
+
+/// A server that opens WebSockets, and then does what it likes.
+pub(crate) async fn raw_server<F>(then: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(tcp.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let accept = sockeye::proto::handshake::Key::parse(key.as_bytes()).unwrap().accept();
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+            tokio::spawn(then(tcp));
+        }
+    });
     url
 }
 

@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     args::BenchArgs,
-    connection,
+    connection::{self, Target},
     exit::{Failure, Status},
     output::{Part, Style, say},
 };
@@ -93,13 +93,13 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
 /// Opens all connections, and says how long each took.
 async fn open(args: &BenchArgs) -> Result<(Vec<WebSocket>, Histogram<u64>, Vec<Failure>), Failure> {
     let (mut connections, mut failures, mut opening) = (Vec::new(), Vec::new(), load::histogram());
+    let target = Target::new(&args.connection)?;
     let mut tasks = JoinSet::new();
     let mut left = args.connections;
     while left > 0 || !tasks.is_empty() {
         while left > 0 && tasks.len() < OPENING {
             left -= 1;
-            // An option that is wrong is wrong for all.
-            let connect = connection::connect(&args.connection)?;
+            let connect = target.connect();
             tasks.spawn(async move {
                 let began = Instant::now();
                 Ok::<(WebSocket, Duration), Error>((connect.await?, began.elapsed()))

@@ -3,6 +3,7 @@
 mod command;
 mod frames;
 mod input;
+mod link;
 mod pings;
 mod sending;
 mod session;
@@ -13,19 +14,23 @@ use std::{
 };
 
 use sockeye::{
-    Error, Transport, WebSocket,
-    proto::handshake::{HandshakeError, Response},
+    CloseCode, Error, Keepalive, Transport, WebSocket,
+    client::{Loss, Reconnecting, reconnecting},
+    proto::{
+        connection::End,
+        handshake::{HandshakeError, Response},
+    },
 };
 use tokio::{sync::mpsc, time::Instant};
 
 use self::{
     frames::{Frames, Tap},
     input::Source,
-    session::Session,
+    session::{Concluded, Session},
 };
 use crate::{
     args::ConnectArgs,
-    connection,
+    connection::{self, Target},
     ending::Ending,
     exit::{Failure, Status},
     output::{BinaryForm, Event, Format, Output, Part, Printer, Style, Verbosity, say, words},
@@ -50,34 +55,74 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output, ending: &Ending) 
     if let Some(timeout) = args.ending.timeout {
         ending.ask_at(Instant::now() + timeout.0, Status::TimedOut);
     }
-    let opened = tokio::select! {
-        biased;
-        status = ending.asked_for() => return Err(Failure::new(status, "it had to end before the connection was open")),
-        opened = open(args) => opened,
+    let target = target(args)?;
+    let concluded = if args.ending.reconnect {
+        let connections = again(target);
+        let (source, output) = source(args, output, ending);
+        Session::again(args, connections, Printer::start(output), ending.clone()).run(source).await
+    } else {
+        let opened = tokio::select! {
+            biased;
+            status = ending.asked_for() => {
+                return Err(Failure::new(status, "it had to end before the connection was open"));
+            }
+            opened = open(args, &target) => opened,
+        };
+        let (ws, response, frames) = opened.map_err(|unopened| unopened.explain(&output))?;
+        show_opened(args, &ws, response, &mut output).map_err(unwritable)?;
+        let (source, output) = source(args, output, ending);
+        Session::once(args, ws, frames, Printer::start(output), ending.clone()).run(source).await
     };
-    let (ws, response, frames) = match opened {
-        Ok(opened) => opened,
-        Err(failure) => return Err(failure.explain(&mut output)),
-    };
-    let opened = Event::Opened {
-        url: connection::url(&args.connection.url),
-        response: Box::new(response),
-        subprotocol: ws.subprotocol().map(str::to_owned),
-        compressed: ws.is_compressed(),
-    };
-    output.show(&opened).map_err(unwritable)?;
-    output.flush().map_err(unwritable)?;
-    let (source, output) = source(args, output, ending);
-    let printer = Printer::start(output);
-    let (status, printer, last) = Session::new(args, ws, frames, printer, ending.clone()).run(source).await;
+    let Concluded { status, printer, last, unopened } = concluded;
     let mut output = printer.finish().await.map_err(unwritable)?;
     output.leave_prompt().map_err(unwritable)?;
+    if let Some(error) = unopened {
+        return Err(Unopened::from(error).explain(&output));
+    }
     for event in last {
         output.show(&event).map_err(unwritable)?;
     }
     // Who does not read to the end does not want the rest.
     let _ = output.flush();
     Ok(status)
+}
+
+fn target(args: &ConnectArgs) -> Result<Target, Failure> {
+    let keepalive = args
+        .output
+        .ping_timeout
+        .map(|timeout| Keepalive { interval: args.output.ping_interval.unwrap_or(timeout).0, timeout: timeout.0 });
+    Ok(Target::new(&args.connection)?.keepalive(keepalive))
+}
+
+/// Makes the connection anew whenever it is lost, unless the server has no more to say, or wants nothing from us.
+fn again(target: Target) -> Reconnecting {
+    let is_worth_it = |loss: &Loss| match loss {
+        Loss::Closed(Some(end @ End::Closed { .. })) => {
+            end.close_frame().is_none_or(|frame| frame.code != CloseCode::NORMAL)
+        }
+        Loss::NotConnected(Error::Handshake(error)) => match &**error {
+            HandshakeError::Refused(response) => response.status() >= 500,
+            _ => true,
+        },
+        Loss::NotConnected(error) => !matches!(error, Error::Tls(_) | Error::Redirect { .. }) && !is_usage(error),
+        _ => true,
+    };
+    reconnecting("").with(move |_| target.connect()).retry_if(is_worth_it)
+}
+
+fn is_usage(error: &Error) -> bool {
+    Status::of_error(error) == Status::Usage
+}
+
+fn show_opened(args: &ConnectArgs, ws: &WebSocket, response: Response, output: &mut Output) -> io::Result<()> {
+    output.show(&Event::Opened {
+        url: connection::url(&args.connection.url),
+        response: Some(Box::new(response)),
+        subprotocol: ws.subprotocol().map(str::to_owned),
+        compressed: ws.is_compressed(),
+    })?;
+    output.flush()
 }
 
 /// Where what is sent comes from: the command line, a prompt, or the standard input.
@@ -103,8 +148,8 @@ fn source(args: &ConnectArgs, output: Output, ending: &Ending) -> (Source, Outpu
     }
 }
 
-async fn open(args: &ConnectArgs) -> Result<(WebSocket, Response, Option<Frames>), Unopened> {
-    let connect = connection::connect(&args.connection)?;
+async fn open(args: &ConnectArgs, target: &Target) -> Result<(WebSocket, Response, Option<Frames>), Unopened> {
+    let connect = target.connect();
     if !args.output.frames {
         let (ws, response) = connect.with_response().await?;
         return Ok((ws, response, None));
@@ -123,7 +168,7 @@ enum Unopened {
 
 impl Unopened {
     /// Shows what the server says beside its refusal.
-    fn explain(self, output: &mut Output) -> Failure {
+    fn explain(self, output: &Output) -> Failure {
         let response = match self {
             Self::Refused(response) => response,
             Self::Other(failure) => return failure,
@@ -153,12 +198,6 @@ impl From<Error> for Unopened {
             },
             other => Self::Other(Failure::unopened(other)),
         }
-    }
-}
-
-impl From<Failure> for Unopened {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
     }
 }
 

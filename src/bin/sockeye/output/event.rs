@@ -11,7 +11,8 @@ use sockeye::{
 pub(crate) enum Event {
     Opened {
         url: String,
-        response: Box<Response>,
+        /// Not known of a connection that was made again.
+        response: Option<Box<Response>>,
         subprotocol: Option<String>,
         compressed: bool,
     },
@@ -31,6 +32,11 @@ pub(crate) enum Event {
     Frame {
         way: Way,
         header: Header,
+    },
+    /// There is no connection any more, or not yet, and another attempt is made.
+    Lost {
+        loss: String,
+        retry_in: Duration,
     },
     Closed(End),
     /// The answer to a command.
