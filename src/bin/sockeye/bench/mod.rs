@@ -2,6 +2,8 @@
 
 mod chart;
 mod load;
+mod pace;
+mod paced;
 mod progress;
 mod report;
 
@@ -18,7 +20,7 @@ use tokio::task::JoinSet;
 use self::{
     load::{Load, Outcome},
     progress::Progress,
-    report::Report,
+    report::{Kind, Report},
 };
 use crate::{
     args::BenchArgs,
@@ -61,9 +63,10 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
     let progress = Progress::start(args, Arc::clone(&load));
     let began = Instant::now();
     let mut tasks = JoinSet::new();
+    let mut due = args.rate.map(|rate| pace::start(rate.0, load.amount(), connections.len()).into_iter());
     for (index, ws) in connections.into_iter().enumerate() {
-        let load = Arc::clone(&load);
-        tasks.spawn(async move { load.put_on(ws, index).await });
+        let (load, due) = (Arc::clone(&load), due.as_mut().and_then(Iterator::next));
+        tasks.spawn(async move { load.put_on(ws, index, due).await });
     }
     let mut wrong = 0;
     let mut ended = began;
@@ -80,7 +83,7 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
         asked_for: u64::from(args.connections),
         opening,
         size: args.size.0,
-        in_flight: args.in_flight,
+        load: args.rate.map_or(Kind::InFlight(args.in_flight), |rate| Kind::Rate(rate.0)),
         took: ended - began,
         latency: load.latency(),
         wrong,
