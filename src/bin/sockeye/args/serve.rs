@@ -14,7 +14,9 @@ Examples:
 
 With --exec, the command is run by the shell for each connection: each line that it writes is sent as a text message,
 and each message that comes is a line for it to read; nothing of a client's is part of the command. It finds the
-request's path in WS_PATH, its query in WS_QUERY, its origin in WS_ORIGIN and the subprotocol in WS_SUBPROTOCOL.
+request in its environment, as CGI has it (RFC 3875): REQUEST_URI, PATH_INFO (as it was sent, not decoded),
+QUERY_STRING, REMOTE_ADDR, REMOTE_PORT, HTTPS=on with --cert, and each header as HTTP_NAME, but for those with secrets
+(Authorization) or a name that is not letters, digits and hyphens; and the subprotocol in WS_SUBPROTOCOL.
 When it ends, the connection is closed, with 1000 if its status was 0 and with 1011 otherwise; when the connection
 ends, its input ends, and it has 5 seconds before it is killed.
 

@@ -12,7 +12,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::Fault;
+use super::{
+    Fault,
+    environment::{self, Scheme},
+};
+use crate::args::ServeArgs;
 
 /// How long a command has to end once its input has.
 const GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +27,7 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct Exec {
     command: String,
     form: Form,
+    scheme: Scheme,
 }
 
 #[derive(Clone, Copy)]
@@ -32,8 +37,10 @@ enum Form {
 }
 
 impl Exec {
-    pub(super) fn new(command: String, is_binary: bool) -> Self {
-        Self { command, form: if is_binary { Form::Raw } else { Form::Lines } }
+    pub(super) fn new(command: String, args: &ServeArgs) -> Self {
+        let form = if args.binary { Form::Raw } else { Form::Lines };
+        let scheme = if args.cert.is_some() { Scheme::Wss } else { Scheme::Ws };
+        Self { command, form, scheme }
     }
 
     /// Runs the command for as long as the connection lasts, and the other way round.
@@ -58,10 +65,7 @@ impl Exec {
     fn spawn(&self, ws: &WebSocket, request: &Request) -> io::Result<Child> {
         let mut command = shell(&self.command);
         command
-            .env("WS_PATH", request.path())
-            .env("WS_QUERY", request.query().unwrap_or_default())
-            .env("WS_ORIGIN", request.origin().unwrap_or_default())
-            .env("WS_SUBPROTOCOL", ws.subprotocol().unwrap_or_default())
+            .envs(environment::of(ws, request, self.scheme))
             .env_remove("SOCKEYE_AUTH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

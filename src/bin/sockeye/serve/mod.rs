@@ -1,6 +1,7 @@
 //! `sockeye serve`: echo, broadcast or a command for each connection, and files.
 
 mod broadcast;
+mod environment;
 mod exec;
 mod files;
 
@@ -61,7 +62,7 @@ async fn serve(args: &ServeArgs, style: Style) -> Result<(), Failure> {
     let handler = Arc::new(match args.handling() {
         Handling::Echo => Handler::Echo,
         Handling::Broadcast => Handler::Broadcast(Room::default()),
-        Handling::Exec { command } => Handler::Exec(Exec::new(command, args.binary)),
+        Handling::Exec { command } => Handler::Exec(Exec::new(command, args)),
     });
     let served = server.serve_until(
         move |ws, request| {
