@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Stdout, Write as _, stdout},
+    ops::Range,
     sync::mpsc::sync_channel,
     thread,
     time::Duration,
@@ -90,9 +91,10 @@ impl Screen {
 
     /// Writes the prompt, and puts the cursor to its place.
     fn queue(&mut self, line: &Line) -> io::Result<()> {
-        // Some terminals do not say how wide they are; a wide character needs two columns.
-        let columns = size().map_or(0, |(columns, _)| usize::from(columns));
-        let columns = if columns == 0 { 80 } else { columns.max(2) };
+        // Some terminals do not say how large they are; a wide character needs two columns.
+        let (columns, height) = size().unwrap_or_default();
+        let columns = if columns == 0 { 80 } else { usize::from(columns).max(2) };
+        let height = if height == 0 { 24 } else { usize::from(height) };
         let (mark, text, cursor) = line.view();
         // A line end in the line has to be seen, and not to be obeyed.
         let visible = |text: &str| escaped(&text.replace('\n', "⏎")).into_owned();
@@ -102,11 +104,13 @@ impl Screen {
         let before = format!("{mark}{}", visible(&before));
         let rows = wrapped(&format!("{before}{}", visible(&behind)), columns);
         let to_cursor = wrapped(&before, columns);
-        self.out.queue(Print(rows.join("\r\n")))?;
         let row = to_cursor.len() - 1;
         let column = to_cursor.last().map_or(0, |row| measure_text_width(row));
-        if rows.len() - 1 > row {
-            self.out.queue(MoveUp(narrow(rows.len() - 1 - row)))?;
+        let shown = around(row, rows.len(), height);
+        self.out.queue(Print(rows[shown.clone()].join("\r\n")))?;
+        let (row, below) = (row - shown.start, shown.end - 1 - row);
+        if below > 0 {
+            self.out.queue(MoveUp(narrow(below)))?;
         }
         self.out.queue(MoveToColumn(narrow(column.min(columns - 1))))?;
         self.above = narrow(row);
@@ -138,6 +142,14 @@ pub(crate) fn restore() -> bool {
     true
 }
 
+/// As many rows as the screen has, of so many, with this one in the middle if it can be: what is above the screen could not
+/// be erased.
+fn around(row: usize, rows: usize, height: usize) -> Range<usize> {
+    let height = height.min(rows);
+    let start = row.saturating_sub(height / 2).min(rows - height);
+    start..start + height
+}
+
 /// Cuts text into rows of so many columns; colours take no room.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let (mut rows, mut row, mut width) = (Vec::new(), String::new(), 0);
@@ -166,7 +178,17 @@ fn narrow(count: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{around, wrapped};
+
+    #[test]
+    fn no_more_rows_are_drawn_than_the_screen_has() {
+        assert_eq!(around(0, 1, 24), 0..1);
+        assert_eq!(around(5, 6, 24), 0..6);
+        assert_eq!(around(0, 100, 24), 0..24);
+        assert_eq!(around(50, 100, 24), 38..62);
+        assert_eq!(around(99, 100, 24), 76..100);
+        assert_eq!(around(99, 100, 1), 99..100);
+    }
 
     #[test]
     fn rows_are_as_wide_as_the_screen_and_colours_take_no_room() {
