@@ -135,6 +135,15 @@ async fn command_finds_the_request_in_its_environment() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
+async fn command_whose_line_has_no_end_is_stopped() {
+    let serving = Serving::start(&["--exec", "cat /dev/zero"]).await;
+    let ran = run(&["connect", &serving.url, "-n"], "").await;
+    assert_eq!((ran.status, ran.out.len()), (1, 0), "{}", ran.err);
+    assert!(ran.err.contains("closed by the server: 1011"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
 async fn command_that_reads_goes_on_to_its_end_when_the_client_leaves() {
     let folder = Folder::new("exec");
     let log = folder.0.join("log");

@@ -45,6 +45,16 @@ pub(crate) enum Event {
     Fault(String),
 }
 
+impl Event {
+    /// The bytes that it holds of a message.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => message.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Whether it came or was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {

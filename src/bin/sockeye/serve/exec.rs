@@ -1,6 +1,6 @@
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -20,6 +20,8 @@ use crate::args::ServeArgs;
 
 /// How long a command has to end once its input has.
 const GRACE: Duration = Duration::from_secs(5);
+/// The longest line of a command, which is held until its end.
+const MAX_LINE: usize = 16 << 20;
 /// The most that one read of raw output takes.
 const CHUNK: usize = 64 * 1024;
 
@@ -141,14 +143,29 @@ impl Output {
                 Ok((read > 0).then(|| chunk.into()))
             }
             Form::Lines => {
-                if self.reader.read_until(b'\n', &mut self.line).await? == 0 && self.line.is_empty() {
-                    return Ok(None);
-                }
-                let mut line = std::mem::take(&mut self.line);
-                if line.last() == Some(&b'\n') {
-                    line.pop();
-                }
-                Ok(Some(String::from_utf8(line).map_or_else(|raw| raw.into_bytes().into(), Message::from)))
+                let line = self.line().await?;
+                Ok(line.map(|line| String::from_utf8(line).map_or_else(|raw| raw.into_bytes().into(), Message::from)))
+            }
+        }
+    }
+
+    /// The next line, without its end; cancelled, nothing is lost of it.
+    async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let read = self.reader.fill_buf().await?;
+            if read.is_empty() {
+                let rest = mem::take(&mut self.line);
+                return Ok((!rest.is_empty()).then_some(rest));
+            }
+            let end = read.iter().position(|&byte| byte == b'\n');
+            let len = end.unwrap_or(read.len());
+            if self.line.len() + len > MAX_LINE {
+                return Err(io::Error::other(format!("it wrote a line of more than {MAX_LINE} bytes")));
+            }
+            self.line.extend_from_slice(&read[..len]);
+            self.reader.consume(len + usize::from(end.is_some()));
+            if end.is_some() {
+                return Ok(Some(mem::take(&mut self.line)));
             }
         }
     }
