@@ -70,7 +70,7 @@ async fn expectations_are_met_one_after_the_other_or_it_is_a_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_2_and_says_what_is_wrong() {
     let url = echo_server().await;
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["connect"], "<URL>"),
         (&["connect", "ftp://a"], "scheme \"ftp\""),
         (&["connect", "ws://a b/"], "percent-encoded"),
@@ -85,7 +85,9 @@ async fn wrong_usage_is_2_and_says_what_is_wrong() {
         (&["connect", &url, "--ping-interval", "0"], "more than 0"),
         (&["connect", &url, "--frames", "-L"], "cannot be used with '--redirects"),
         (&["connect", &url, "--frames", "--reconnect"], "cannot be used with '--reconnect"),
+        (&["connect", &url, "--timeout", "1e18"], "more than a century"),
         (&["bench", &url, "--rate", "0"], "more than 0"),
+        (&["bench", &url, "--size", "65M"], "more than --max-message"),
     ];
     for (args, complaint) in cases {
         let ran = run(args, "").await;

@@ -93,9 +93,27 @@ pub(crate) fn url(typed: &str) -> String {
     }
 }
 
+/// The same without user and password, which are not for a screen or a log.
+pub(crate) fn shown_url(typed: &str) -> String {
+    let whole = url(typed);
+    let Some((scheme, rest)) = whole.split_once("://") else { return whole };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, resource) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{resource}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::url;
+    use super::{shown_url, url};
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(shown_url("ws://me:se@cret@a.example:1/b@c"), "ws://a.example:1/b@c");
+        assert_eq!(shown_url("me:secret@a?b"), "ws://a?b");
+        assert_eq!(shown_url(":1/a@b"), "ws://127.0.0.1:1/a@b");
+        assert_eq!(shown_url("ws+unix:/a@b:/"), "ws+unix:/a@b:/");
+    }
 
     #[test]
     fn what_is_missing_is_added() {

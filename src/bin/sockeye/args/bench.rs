@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::{ConnectionArgs, Count, Seconds};
+use super::{ConnectionArgs, Count, Seconds, Size};
 
 pub(super) const EXAMPLES: &str = "\
 The server has to send every message back, as `sockeye serve` does. Each connection keeps --in-flight messages under way: it
@@ -34,7 +34,7 @@ pub(crate) struct BenchArgs {
     pub(crate) messages: Option<Count>,
     /// The bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "32", help_heading = LOAD)]
-    pub(crate) size: Count,
+    pub(crate) size: Size,
     /// How many messages of a connection are under way at once.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), help_heading = LOAD)]
     pub(crate) in_flight: u32,

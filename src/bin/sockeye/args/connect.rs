@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sockeye::CloseCode;
 
-use super::{Count, Expectation, Seconds};
+use super::{Expectation, Seconds, Size};
 
 pub(super) const EXAMPLES: &str = "\
 At the prompt, a line is a text message; /help lists the commands; Ctrl-D closes.
@@ -91,7 +91,7 @@ pub(crate) struct ConnectionArgs {
     pub(crate) connect_timeout: Seconds,
     /// Take no message that is larger.
     #[arg(long, value_name = "BYTES", default_value = "64M")]
-    pub(crate) max_message: Count,
+    pub(crate) max_message: Size,
 }
 
 /// What is sent.
@@ -106,7 +106,7 @@ pub(crate) struct InputArgs {
     pub(crate) binary: bool,
     /// With --binary: the most bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "64k")]
-    pub(crate) chunk: Count,
+    pub(crate) chunk: Size,
     /// Messages end with a NUL instead of a line end, both ways.
     #[arg(short = '0', long)]
     pub(crate) null: bool,

@@ -54,6 +54,9 @@ pub(crate) async fn run(args: BenchArgs, style: Style) -> io::Result<Status> {
 }
 
 async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
+    if args.size.0 > args.connection.max_message.0 {
+        return Err(Failure::usage("--size is more than --max-message, so no reply could be taken"));
+    }
     let (connections, opening, mut failures) = open(args).await?;
     let opened = connections.len() as u64;
     if connections.is_empty() {
@@ -78,7 +81,7 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
     }
     let over_time = progress.finish().await;
     let report = Report {
-        url: connection::url(&args.connection.url),
+        url: connection::shown_url(&args.connection.url),
         opened,
         asked_for: u64::from(args.connections),
         opening,

@@ -117,7 +117,7 @@ fn is_usage(error: &Error) -> bool {
 
 fn show_opened(args: &ConnectArgs, ws: &WebSocket, response: Response, output: &mut Output) -> io::Result<()> {
     output.show(&Event::Opened {
-        url: connection::url(&args.connection.url),
+        url: connection::shown_url(&args.connection.url),
         response: Some(Box::new(response)),
         subprotocol: ws.subprotocol().map(str::to_owned),
         compressed: ws.is_compressed(),

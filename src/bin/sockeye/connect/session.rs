@@ -15,7 +15,7 @@ use sockeye::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, Sleep, interval_at, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep_until, timeout},
 };
 
 use super::{
@@ -85,6 +85,7 @@ enum Phase {
 /// What happens next.
 enum Happening {
     Came(News),
+    Frame(Event),
     Told(Told),
     PingDue,
     Quiet,
@@ -168,11 +169,15 @@ impl<'a> Session<'a> {
     async fn receive(&mut self, told: &mut mpsc::Receiver<Told>) -> Next {
         let interval = self.args.output.ping_interval.map_or(NEVER, |interval| interval.0);
         let mut ticks = interval_at(Instant::now() + interval, interval);
+        // Behind an output that took nothing, one Ping asks for all that were due.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut quiet = pin!(sleep_until(Instant::now() + NEVER));
         loop {
             let happening = tokio::select! {
                 biased;
                 () = self.printer.gone() => Happening::NobodyReads,
+                // While a message comes, too: one of many fragments may have no end.
+                Some(frame) = next_frame(&mut self.frames) => Happening::Frame(frame),
                 Some(told) = told.recv() => Happening::Told(told),
                 _ = ticks.tick() => Happening::PingDue,
                 news = self.link.next() => Happening::Came(news),
@@ -187,7 +192,10 @@ impl<'a> Session<'a> {
     }
 
     async fn handle(&mut self, happening: Happening, mut quiet: Pin<&mut Sleep>) -> Result<Next, Gone> {
-        self.show_frames().await?;
+        if !matches!(happening, Happening::Frame(_)) {
+            // Those of what happens come before it.
+            self.show_frames().await?;
+        }
         match happening {
             Happening::Came(News::Received(received)) => {
                 if self.goes_on_with(&received) {
@@ -197,13 +205,14 @@ impl<'a> Session<'a> {
             }
             Happening::Came(News::Connected { sender, subprotocol, compressed }) => {
                 self.sender.send_replace(Some(sender));
-                let url = connection::url(&self.args.connection.url);
+                let url = connection::shown_url(&self.args.connection.url);
                 self.printer.show(Event::Opened { url, response: None, subprotocol, compressed }).await?;
                 if self.phase == Phase::Asked {
                     self.ask(quiet).await?;
                 }
             }
             Happening::Came(News::Lost { loss, retry_in }) => return self.lost(loss, retry_in).await,
+            Happening::Frame(frame) => self.printer.show(frame).await?,
             Happening::Told(told) => return self.told(told, quiet).await,
             Happening::Quiet => {
                 // A quiet time is over once.
@@ -388,7 +397,10 @@ impl<'a> Session<'a> {
                 self.last.push(Event::Fault(format!("sockeye: {error}")));
                 Status::of_error(&error)
             }
-            _ => Status::Network,
+            _ => {
+                self.last.push(Event::Fault("sockeye: the connection ended without a closing handshake".into()));
+                Status::Network
+            }
         }
     }
 
@@ -423,6 +435,14 @@ impl<'a> Session<'a> {
 
     fn pings(&self) -> std::sync::MutexGuard<'_, Pings> {
         self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next frame that is seen; never, where none are looked at.
+async fn next_frame(frames: &mut Option<Frames>) -> Option<Event> {
+    match frames {
+        Some(frames) => frames.recv().await,
+        None => std::future::pending().await,
     }
 }
 

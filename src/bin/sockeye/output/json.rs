@@ -12,10 +12,15 @@ use sockeye::{
     },
 };
 
-use super::{Event, words};
+use super::{Event, escape::escaped_as_json, words};
 
-/// One event as a value: `time` in seconds since 1970, `event`, and what belongs to it.
-pub(crate) fn value(event: &Event) -> Value {
+/// One event as a line: `time` in seconds since 1970, `event`, and what belongs to it.
+pub(crate) fn line(event: &Event) -> String {
+    // JSON leaves more as it is than a terminal should see: C1, and what turns text around.
+    escaped_as_json(value(event).to_string())
+}
+
+fn value(event: &Event) -> Value {
     let mut value = of_event(event);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Value::Object(fields) = &mut value {

@@ -89,7 +89,7 @@ impl Output {
         const MUCH: usize = 64 * 1024;
         match self.format {
             Format::Json => {
-                writeln!(self.pending, "{}", json::value(event))?;
+                writeln!(self.pending, "{}", json::line(event))?;
                 // A program may keep only its own lines; a person wants to know why it failed.
                 if let Event::Fault(text) = event {
                     self.say(Part::Fault, text)?;
