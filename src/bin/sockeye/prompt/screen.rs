@@ -94,7 +94,8 @@ impl Screen {
         // Some terminals do not say how large they are; a wide character needs two columns.
         let (columns, height) = size().unwrap_or_default();
         let columns = if columns == 0 { 80 } else { usize::from(columns).max(2) };
-        let height = if height == 0 { 24 } else { usize::from(height) };
+        // tmux keeps what is cleared from the first row on, so that one is left alone.
+        let height = if height == 0 { 24 } else { usize::from(height) }.saturating_sub(1).max(1);
         let (mark, text, cursor) = line.view();
         // A line end in the line has to be seen, and not to be obeyed.
         let visible = |text: &str| escaped(&text.replace('\n', "⏎")).into_owned();
