@@ -12,7 +12,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout},
 };
 
-use super::tool::{command, echo, run, server, start};
+use super::tool::{command, echo, run, server, soon, start};
 
 /// The tool with `--reconnect --json`, event by event.
 struct Listening {
@@ -33,8 +33,10 @@ impl Listening {
     /// The next event of this name.
     async fn sees(&mut self, name: &str) -> Value {
         loop {
-            let line =
-                self.events.next_line().await.unwrap().unwrap_or_else(|| panic!("{name} does not come any more"));
+            let line = soon("the next event", self.events.next_line())
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("{name} does not come any more"));
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["event"] == name {
                 return event;
@@ -47,8 +49,8 @@ impl Listening {
     }
 
     async fn ends(mut self) -> i32 {
-        while self.events.next_line().await.unwrap().is_some() {}
-        self.tool.wait().await.unwrap().code().unwrap()
+        while soon("the next event", self.events.next_line()).await.unwrap().is_some() {}
+        soon("the end", self.tool.wait()).await.unwrap().code().unwrap()
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::tool::{command, echo, echo_server, finish, raw_server, run, send, server, start};
+use super::tool::{command, echo, echo_server, finish, raw_server, run, send, server, soon, start};
 
 async fn closing_server(code: u16, reason: &'static str) -> String {
     server(move |mut ws: WebSocket, _| async move { ws.close(CloseCode::new(code).unwrap(), reason).await }).await
@@ -229,7 +229,7 @@ async fn signals_close_and_say_so() {
         let mut out = BufReader::new(tool.stdout.take().unwrap()).lines();
         assert_eq!(out.next_line().await.unwrap().as_deref(), Some("ready"));
         send(signal, &tool);
-        assert_eq!(tell.recv().await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
+        assert_eq!(soon("the Close", tell.recv()).await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
         assert_eq!(finish(tool, "").await.status, status, "{signal}");
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{
     person::Person,
-    tool::{echo_server, server},
+    tool::{echo_server, server, soon},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +149,7 @@ async fn signals_close_and_leave_the_terminal_as_it_was() {
         person.sees("> ");
         assert!(!person.has_terminal_as_it_was());
         person.signals(signal);
-        assert_eq!(codes.recv().await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
+        assert_eq!(soon("the Close", codes.recv()).await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
         assert_eq!(person.ends().await, status, "{signal}");
         assert!(person.has_terminal_as_it_was(), "{signal}");
     }

@@ -59,6 +59,11 @@ pub(crate) async fn finish(mut child: Child, input: impl Into<Vec<u8>>) -> Ran {
     }
 }
 
+/// Waits for something that comes soon, on the busiest of machines too, unless it never comes.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(120), future).await.unwrap_or_else(|_| panic!("{what} does not come"))
+}
+
 /// Sends a signal: `-TERM`.
 pub(crate) fn send(signal: &str, child: &Child) {
     let number = child.id().unwrap().to_string();
