@@ -30,7 +30,13 @@ pub struct Transport(Kind);
 
 enum Kind {
     Tcp(TcpStream),
-    Other(Box<dyn Io>),
+    Other(Box<Layered<dyn Io>>),
+}
+
+struct Layered<T: ?Sized> {
+    /// Of the TCP connection below it.
+    peer: Option<SocketAddr>,
+    io: T,
 }
 
 trait Io: AsyncRead + AsyncWrite + Any + Send + Unpin {}
@@ -49,27 +55,36 @@ impl Transport {
         if let Some(transport) = any.downcast_mut::<Option<Self>>().and_then(Option::take) {
             return transport;
         }
-        Self(Kind::Other(Box::new(io.expect("nobody has taken it"))))
+        Self::layered(io.expect("nobody has taken it"), None)
+    }
+
+    /// Takes a stream above a TCP connection with this other end.
+    pub(crate) fn layered(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Option<SocketAddr>) -> Self {
+        Self(Kind::Other(Box::new(Layered { peer, io })))
     }
 
     /// The stream, if it is of this type: a `TcpStream`, or what was given to [`new`](Self::new).
     pub fn get_ref<T: 'static>(&self) -> Option<&T> {
         let io: &dyn Any = match &self.0 {
             Kind::Tcp(tcp) => tcp,
-            Kind::Other(io) => &**io,
+            Kind::Other(layered) => &layered.io,
         };
         io.downcast_ref()
     }
 
-    /// The other end of a TCP connection that nothing is layered on.
+    /// The other end of the TCP connection, below TLS if there is that: a proxy's address, if one stands between. `None` if
+    /// it has gone, or is no TCP connection of ours, such as a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.get_ref::<TcpStream>().and_then(|tcp| tcp.peer_addr().ok())
+        match &self.0 {
+            Kind::Tcp(tcp) => tcp.peer_addr().ok(),
+            Kind::Other(layered) => layered.peer,
+        }
     }
 
     fn io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
         match &mut self.get_mut().0 {
             Kind::Tcp(tcp) => Pin::new(tcp),
-            Kind::Other(io) => Pin::new(&mut **io),
+            Kind::Other(layered) => Pin::new(&mut layered.io),
         }
     }
 }
@@ -114,7 +129,7 @@ impl AsyncWrite for Transport {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Kind::Tcp(tcp) => tcp.is_write_vectored(),
-            Kind::Other(io) => io.is_write_vectored(),
+            Kind::Other(layered) => layered.io.is_write_vectored(),
         }
     }
 

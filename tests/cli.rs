@@ -2,6 +2,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/again.rs"]
+mod again;
 #[path = "cli/bench.rs"]
 mod bench;
 #[path = "cli/connect.rs"]
@@ -12,6 +14,9 @@ mod endings;
 mod handshake;
 #[path = "cli/manual.rs"]
 mod manual;
+#[cfg(target_os = "linux")]
+#[path = "cli/person.rs"]
+mod person;
 #[cfg(target_os = "linux")]
 #[path = "cli/prompt.rs"]
 mod prompt;

@@ -176,8 +176,11 @@ async fn lost_connections_are_made_again_and_say_why() {
         assert_eq!(happened, expected);
         again.send("still there?").await.unwrap();
         assert_eq!(word(&again.next().await.unwrap()), "still there?");
+        let sender = again.sender().unwrap();
+        let (sent, echoed) = tokio::join!(sender.send("from elsewhere"), again.next());
+        assert_eq!((sent.is_ok(), &*word(&echoed.unwrap())), (true, "from elsewhere"));
         again.close(CloseCode::NORMAL, "").await.unwrap();
-        assert!(again.next().await.is_none() && again.connection().is_none());
+        assert!(again.next().await.is_none() && again.connection().is_none() && again.sender().is_none());
         assert!(matches!(again.send("gone").await, Err(Error::Closed)));
     })
     .await;

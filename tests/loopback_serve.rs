@@ -43,6 +43,24 @@ where
 }
 
 #[tokio::test]
+async fn both_ends_know_each_others_address() {
+    let server = serve(bind().await, async |mut ws: WebSocket, _request| {
+        ws.send(ws.peer_addr().expect("it is TCP").to_string()).await
+    });
+    unhung(async {
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        let ours = tcp.local_addr().unwrap();
+        let (mut client, _) = connect(server.url()).over(tcp).await.unwrap();
+        assert_eq!(client.recv().await.unwrap(), Some(ours.to_string().into()));
+        let client = connect(server.url()).await.unwrap();
+        assert_eq!(client.peer_addr(), Some(server.address));
+        let (io, _far) = tokio::io::duplex(64);
+        assert_eq!(sockeye::Transport::new(io).peer_addr(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn handler_that_returns_ok_closes_with_1000() {
     assert_eq!(code_behind(async |_ws| Ok(())).await, 1000);
 }

@@ -13,6 +13,7 @@ use super::{Connect, connect};
 use crate::{
     Error, Message, WebSocket,
     proto::{connection::End, frame::CloseCode},
+    stream::Sender,
 };
 
 /// A connection that is made again whenever it is lost: see [`reconnecting`].
@@ -164,6 +165,16 @@ impl Reconnecting {
     pub fn connection(&mut self) -> Option<&mut WebSocket> {
         match &mut self.state {
             State::Open { ws, .. } => Some(ws),
+            State::Fresh | State::Waiting(_) | State::Connecting(_) | State::Over => None,
+        }
+    }
+
+    /// A sender of the connection, while there is one: for another task, that sends while this one waits.
+    ///
+    /// It stays with its connection; behind [`Happening::Connected`], there is another one to ask for.
+    pub fn sender(&self) -> Option<Sender> {
+        match &self.state {
+            State::Open { ws, .. } => Some(ws.sender().shared_with_others()),
             State::Fresh | State::Waiting(_) | State::Connecting(_) | State::Over => None,
         }
     }

@@ -44,7 +44,7 @@ impl<S> Sender<S> {
     }
 
     /// The same, when others may come to send beside it.
-    pub(super) fn shared_with_others(self) -> Self {
+    pub(crate) fn shared_with_others(self) -> Self {
         Self { sole: false, ..self }
     }
 

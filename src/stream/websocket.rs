@@ -1,5 +1,6 @@
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -375,6 +376,13 @@ impl<S> WebSocket<S> {
     /// A share for the task that serves the connection.
     pub(crate) fn sender(&self) -> Sender<S> {
         self.sender.clone()
+    }
+}
+
+impl WebSocket {
+    /// The other end of the TCP connection: [`Transport::peer_addr`]; `None` also once the connection has ended.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.sender.shared.lock().io.as_ref().and_then(Transport::peer_addr)
     }
 }
 

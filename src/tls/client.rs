@@ -100,6 +100,7 @@ impl ClientTls {
     ///
     /// [`Error::Tls`].
     pub(crate) async fn connect(&self, host: &str, io: Transport) -> Result<Transport, Error> {
+        let peer = io.peer_addr();
         match &self.0 {
             #[cfg(feature = "rustls")]
             Connector::Rustls(connector) => {
@@ -108,12 +109,12 @@ impl ClientTls {
                 if let Some(other) = protocol.filter(|&protocol| protocol != HTTP_11) {
                     return Err(TlsError::Protocol { protocol: String::from_utf8_lossy(other).into_owned() }.into());
                 }
-                Ok(Transport::new(tls))
+                Ok(Transport::layered(tls, peer))
             }
             #[cfg(feature = "native-tls")]
             Connector::Native(connector) => {
                 let connected = connector.connect(host, io).await;
-                Ok(Transport::new(connected.map_err(|error| of_native(&error, host))?))
+                Ok(Transport::layered(connected.map_err(|error| of_native(&error, host))?, peer))
             }
         }
     }

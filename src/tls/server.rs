@@ -59,13 +59,18 @@ impl ServerTls {
     ///
     /// [`TlsError::Handshake`].
     pub(crate) async fn accept(&self, io: Transport) -> Result<Transport, TlsError> {
+        let peer = io.peer_addr();
         match &self.0 {
             #[cfg(feature = "rustls")]
-            Acceptor::Rustls(acceptor) => acceptor.accept(io).await.map(Transport::new).map_err(TlsError::Handshake),
+            Acceptor::Rustls(acceptor) => {
+                let accepted = acceptor.accept(io).await.map_err(TlsError::Handshake)?;
+                Ok(Transport::layered(accepted, peer))
+            }
             #[cfg(feature = "native-tls")]
             Acceptor::Native(acceptor) => {
                 let accepted = acceptor.accept(io).await;
-                accepted.map(Transport::new).map_err(|error| TlsError::Handshake(std::io::Error::other(error)))
+                let accepted = accepted.map_err(|error| TlsError::Handshake(std::io::Error::other(error)))?;
+                Ok(Transport::layered(accepted, peer))
             }
         }
     }

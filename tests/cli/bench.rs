@@ -42,6 +42,44 @@ async fn load_ends_when_its_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_a_fixed_rate_is_counted() {
+    let url = echo_server().await;
+    let options = ["--rate", "5000", "--messages", "1000", "--connections", "3", "--json"];
+    let ran = run(&[&["bench", &url], &options[..]].concat(), "").await;
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let report: serde_json::Value = serde_json::from_slice(&ran.out).unwrap();
+    for (name, value) in [("messages", 1000), ("rate", 5000), ("wrong", 0), ("failed", 0)] {
+        assert_eq!(report[name], value, "{name}");
+    }
+    assert_eq!(report["in_flight"], serde_json::Value::Null);
+    let ran = run(&["bench", &url, "--rate", "100", "--messages", "10"], "").await;
+    assert!(ran.text().contains("due at 100 messages/s"), "{}", ran.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stall_shows_in_every_message_that_was_due_meanwhile() {
+    // It stalls once, for half a second: the messages of that time are late, by half of it on the average.
+    let url = server(async |mut ws, _| {
+        let mut count = 0;
+        while let Some(message) = ws.recv().await? {
+            count += 1;
+            if count == 100 {
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+            ws.send(message).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let options = ["--rate", "1000", "--messages", "1000", "--connections", "1", "--json"];
+    let ran = run(&[&["bench", &url], &options[..]].concat(), "").await;
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let report: serde_json::Value = serde_json::from_slice(&ran.out).unwrap();
+    // Half of all messages were due in the stall. A busy machine makes this larger, and nothing smaller.
+    assert!(report["latency_us"]["mean"].as_f64().unwrap() > 100_000.0, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_replies_and_refusals_are_failures() {
     let url = server(async |mut ws, _| {
         while ws.recv().await?.is_some() {

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::tool::{command, echo, echo_server, finish, run, server, start};
+use super::tool::{command, echo, echo_server, finish, raw_server, run, send, server, soon, start};
 
 async fn closing_server(code: u16, reason: &'static str) -> String {
     server(move |mut ws: WebSocket, _| async move { ws.close(CloseCode::new(code).unwrap(), reason).await }).await
@@ -70,7 +70,7 @@ async fn expectations_are_met_one_after_the_other_or_it_is_a_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_2_and_says_what_is_wrong() {
     let url = echo_server().await;
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["connect"], "<URL>"),
         (&["connect", "ftp://a"], "scheme \"ftp\""),
         (&["connect", "ws://a b/"], "percent-encoded"),
@@ -83,6 +83,11 @@ async fn wrong_usage_is_2_and_says_what_is_wrong() {
         (&["connect", &url, "--proxy", "ftp://a"], "no URL of a proxy"),
         (&["connect", &url, "--auth", "nobody"], "USER:PASSWORD"),
         (&["connect", &url, "--ping-interval", "0"], "more than 0"),
+        (&["connect", &url, "--frames", "-L"], "cannot be used with '--redirects"),
+        (&["connect", &url, "--frames", "--reconnect"], "cannot be used with '--reconnect"),
+        (&["connect", &url, "--timeout", "1e18"], "more than a century"),
+        (&["bench", &url, "--rate", "0"], "more than 0"),
+        (&["bench", &url, "--size", "65M"], "more than --max-message"),
     ];
     for (args, complaint) in cases {
         let ran = run(args, "").await;
@@ -159,34 +164,54 @@ async fn time_limits_are_5() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_breaks_the_protocol_is_1() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let (mut tcp, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(tcp.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let accept = sockeye::proto::handshake::Key::parse(key.as_bytes()).unwrap().accept();
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
-        tcp.write_all(answer.as_bytes()).await.unwrap();
+    let url = raw_server(async |mut tcp| {
         // A text of one byte that is no UTF-8.
         tcp.write_all(b"\x81\x01\xff").await.unwrap();
         let mut rest = Vec::new();
         let _ = tcp.read_to_end(&mut rest).await;
-    });
+    })
+    .await;
     let ran = run(&["connect", &url, "-n"], "").await;
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.err.contains("the peer broke the protocol"), "{}", ran.err);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_ends_without_an_answer_to_a_close_is_4() {
+    let url = raw_server(async |mut tcp| {
+        // The Ping behind the input's end is answered with what it says.
+        let mut ping = [0; 6];
+        tcp.read_exact(&mut ping).await.unwrap();
+        let mut payload = vec![0; usize::from(ping[1] & 0x7f)];
+        tcp.read_exact(&mut payload).await.unwrap();
+        for (index, byte) in payload.iter_mut().enumerate() {
+            *byte ^= ping[2 + index % 4];
+        }
+        tcp.write_all(&[&[0x8a, payload.len() as u8], &payload[..]].concat()).await.unwrap();
+        let mut close = [0; 8];
+        tcp.read_exact(&mut close).await.unwrap();
+        assert_eq!(close[0], 0x88);
+    })
+    .await;
+    let ran = run(&["connect", &url, "--wait", "0"], "").await;
+    assert_eq!(ran.status, 4, "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_silent_is_given_up_if_asked_for() {
+    let url = raw_server(async |mut tcp| {
+        let mut rest = Vec::new();
+        let _ = tcp.read_to_end(&mut rest).await;
+    })
+    .await;
+    let ran = run(&["connect", &url, "-n", "--ping-interval", "0.1", "--ping-timeout", "0.2"], "").await;
+    assert_eq!(ran.status, 5, "{}", ran.err);
+    assert!(ran.err.contains("not even a Pong"), "{}", ran.err);
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_closes_and_is_130() {
+async fn signals_close_and_say_so() {
     let (told, mut tell) = tokio::sync::mpsc::channel(1);
     let url = server(move |mut ws: WebSocket, _| {
         let told = told.clone();
@@ -199,13 +224,47 @@ async fn ctrl_c_closes_and_is_130() {
         }
     })
     .await;
+    for (signal, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let mut tool = command(&["connect", &url, "-n"]).spawn().unwrap();
+        let mut out = BufReader::new(tool.stdout.take().unwrap()).lines();
+        assert_eq!(out.next_line().await.unwrap().as_deref(), Some("ready"));
+        send(signal, &tool);
+        assert_eq!(soon("the Close", tell.recv()).await, Some(Some(CloseCode::GOING_AWAY)), "{signal}");
+        assert_eq!(finish(tool, "").await.status, status, "{signal}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_takes_nothing_keeps_it_from_no_end() {
+    let url = server(async |mut ws, _| {
+        loop {
+            ws.send("x".repeat(1000)).await?;
+        }
+    })
+    .await;
     let mut tool = command(&["connect", &url, "-n"]).spawn().unwrap();
     let mut out = BufReader::new(tool.stdout.take().unwrap()).lines();
-    assert_eq!(out.next_line().await.unwrap().as_deref(), Some("ready"));
-    let number = tool.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &number]).status().unwrap().success());
-    assert_eq!(tell.recv().await, Some(Some(CloseCode::GOING_AWAY)));
-    assert_eq!(finish(tool, "").await.status, 130);
+    assert!(out.next_line().await.unwrap().is_some());
+    send("-TERM", &tool);
+    assert_eq!(finish(tool, "").await.status, 143);
+    let mut tool = command(&["connect", &url, "-n", "--timeout", "1"]).spawn().unwrap();
+    let unread = tool.stdout.take().unwrap();
+    assert_eq!(finish(tool, "").await.status, 5);
+    drop((out, unread));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn signal_ends_it_before_there_is_a_connection() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    let tool = command(&["connect", &url]).spawn().unwrap();
+    let _io = silent.accept().await.unwrap();
+    send("-TERM", &tool);
+    let ran = finish(tool, "").await;
+    assert_eq!(ran.status, 143);
+    assert!(ran.err.contains("before the connection was open"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

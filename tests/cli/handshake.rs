@@ -1,8 +1,13 @@
 //! What the server learns of who connects, and whom the client trusts.
 
 use sockeye::{Server, proto::handshake::Accept};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
-use super::tool::{Folder, Serving, command, finish, run, server, start};
+use super::tool::{Folder, Serving, command, echo_server, finish, run, server, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn options_of_the_request_reach_the_server() {
@@ -76,4 +81,65 @@ async fn certificates_are_trusted_as_asked_for() {
     let ran = ask(&["--cacert", &other]).await;
     assert_eq!(ran.status, 4, "{}", ran.err);
     assert!(ran.err.contains("certificate of localhost"), "{}", ran.err);
+}
+
+/// A proxy for those who know its password: gives its address, and the head of each request.
+async fn proxy() -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (tell, heads) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let mut client = BufReader::new(client);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert!(client.read_line(&mut head).await.unwrap() > 0, "{head}");
+            }
+            let target = head.split(' ').nth(1).unwrap().to_owned();
+            // `me:secret`
+            let is_known =
+                head.to_ascii_lowercase().contains("proxy-authorization: basic ") && head.contains("bWU6c2VjcmV0");
+            tell.send(head).unwrap();
+            if !is_known {
+                client
+                    .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                    .await
+                    .unwrap();
+                continue;
+            }
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(target).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, heads)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_are_passed_as_asked_for() {
+    let url = echo_server().await;
+    let target = url.strip_prefix("ws://").unwrap();
+    let (proxy, mut heads) = proxy().await;
+    let known = format!("http://me:secret@{proxy}");
+    let ask = ["connect", &url, "-m", "x", "--one"];
+    for more in [&["--proxy", &known][..], &["--proxy", &known, "--frames"]] {
+        let ran = run(&[&ask, more].concat(), "").await;
+        assert_eq!((ran.status, ran.text()), (0, "x\n"), "{}", ran.err);
+        let head = heads.recv().await.unwrap();
+        assert!(head.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{head}");
+    }
+    let mut by_environment = command(&ask);
+    by_environment.env("ALL_PROXY", &known);
+    let ran = finish(by_environment.spawn().unwrap(), "").await;
+    assert_eq!((ran.status, ran.text()), (0, "x\n"), "{}", ran.err);
+    assert!(heads.recv().await.is_some());
+    let mut without = command(&[&ask[..], &["--proxy", "none"]].concat());
+    without.env("ALL_PROXY", &known);
+    assert_eq!(finish(without.spawn().unwrap(), "").await.text(), "x\n");
+    assert!(heads.try_recv().is_err(), "it was not asked");
+    let ran = run(&[&ask[..], &["--proxy", &format!("http://{proxy}")]].concat(), "").await;
+    assert_eq!((ran.status, ran.out.len()), (4, 0), "{}", ran.err);
+    assert!(ran.err.contains("407"), "{}", ran.err);
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::tool::{Folder, Serving, run};
+use super::tool::{Folder, Serving, run, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn echo_is_the_default_and_connections_are_logged() {
@@ -72,13 +72,74 @@ async fn command_gets_messages_as_lines_and_the_other_way_round() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn command_knows_the_request_and_its_status_closes() {
-    let script = r#"echo "$WS_PATH|$WS_QUERY|$WS_SUBPROTOCOL"; read line; echo "got $line"; exit 3"#;
+    let script = r#"echo "$PATH_INFO|$QUERY_STRING|$WS_SUBPROTOCOL"; read line; echo "got $line"; exit 3"#;
     let serving = Serving::start(&["--exec", script, "--subprotocol", "v1"]).await;
     let url = format!("{}/a%20b?c=$(id)", serving.url);
     let ran = run(&["connect", &url, "--subprotocol", "v1", "-n"], "hello\n").await;
     assert_eq!((ran.status, ran.text()), (1, "/a%20b|c=$(id)|v1\ngot hello\n"), "{}", ran.err);
     assert!(ran.err.contains("closed by the server: 1011"), "{}", ran.err);
     assert!(ran.err.contains("exit status: 3"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn command_finds_the_request_in_its_environment() {
+    let folder = Folder::new("environment");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) =
+        (folder.write("cert.pem", made.cert.pem()), folder.write("key.pem", made.signing_key.serialize_pem()));
+    for tls in [&[][..], &["--cert", &cert, "--key", &key]] {
+        let serving = Serving::start(&[tls, &["--exec", "env"]].concat()).await;
+        let tcp = TcpStream::connect(serving.address()).await.unwrap();
+        let ours = tcp.local_addr().unwrap();
+        let url = format!("{}/a?b=$(id)", serving.url);
+        let asked = connect(&*url)
+            .header("X-Two", "1")
+            .header("X-Two", "2")
+            .header("Cookie", "c='\"$x")
+            .header("Proxy", "evil");
+        let asked = asked.header("X_Odd", "evil").header("Authorization", "Basic secret");
+        let mut seen = Vec::new();
+        let collect = async |ws: &mut sockeye::WebSocket| {
+            let mut lines = Vec::new();
+            while let Some(line) = ws.recv().await.unwrap() {
+                lines.push(line.as_text().unwrap().to_owned());
+            }
+            lines
+        };
+        if tls.is_empty() {
+            let (mut ws, _) = asked.over(sockeye::Transport::from(tcp)).await.unwrap();
+            seen.extend(collect(&mut ws).await);
+            assert!(seen.contains(&format!("REMOTE_PORT={}", ours.port())), "{seen:?}");
+            assert!(!seen.contains(&"HTTPS=on".to_owned()));
+        } else {
+            let mut ws = asked.tls(sockeye::tls::ClientTls::dangerously_unverified()).await.unwrap();
+            seen.extend(collect(&mut ws).await);
+            assert!(seen.iter().any(|line| line.starts_with("REMOTE_PORT=")), "{seen:?}");
+            assert!(seen.contains(&"HTTPS=on".to_owned()));
+        }
+        for line in [
+            "REQUEST_METHOD=GET",
+            "REQUEST_URI=/a?b=$(id)",
+            "PATH_INFO=/a",
+            "QUERY_STRING=b=$(id)",
+            "REMOTE_ADDR=127.0.0.1",
+            "HTTP_X_TWO=1, 2",
+            "HTTP_COOKIE=c='\"$x",
+        ] {
+            assert!(seen.iter().any(|seen| seen == line), "{line} in {seen:?}");
+        }
+        assert!(!seen.iter().any(|line| line.contains("secret") || line.contains("evil")), "{seen:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn command_whose_line_has_no_end_is_stopped() {
+    let serving = Serving::start(&["--exec", "cat /dev/zero"]).await;
+    let ran = run(&["connect", &serving.url, "-n"], "").await;
+    assert_eq!((ran.status, ran.out.len()), (1, 0), "{}", ran.err);
+    assert!(ran.err.contains("closed by the server: 1011"), "{}", ran.err);
 }
 
 #[cfg(unix)]
@@ -205,5 +266,21 @@ async fn nothing_outside_the_folder_is_served() {
         let (status, _, body) = ask(&serving, "GET", target).await;
         assert!((400..500).contains(&status), "{target}: {status}");
         assert!(!body.windows(6).any(|window| window == b"secret"), "{target}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_end_it_in_order() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let serving = Serving::start(&[]).await;
+        let mut client = connect(&*serving.url).await.unwrap();
+        client.send("x").await.unwrap();
+        assert!(client.recv().await.unwrap().is_some());
+        send(signal, &serving.child);
+        assert_eq!(client.recv().await.unwrap(), None);
+        let code = client.end().and_then(|end| end.close_frame().map(|frame| frame.code));
+        assert_eq!(code, Some(CloseCode::GOING_AWAY), "{signal}");
+        assert_eq!(serving.ends().await, 0, "{signal}");
     }
 }

@@ -4,7 +4,8 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use sockeye::{Error, Server, WebSocket, proto::handshake::Request};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
@@ -30,7 +31,9 @@ impl Ran {
 
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
-    for name in ["SOCKEYE_AUTH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in
+        ["SOCKEYE_AUTH", "HTTPS", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+    {
         command.env_remove(name);
     }
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -56,6 +59,17 @@ pub(crate) async fn finish(mut child: Child, input: impl Into<Vec<u8>>) -> Ran {
     }
 }
 
+/// Waits for something that comes soon, on the busiest of machines too, unless it never comes.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(120), future).await.unwrap_or_else(|_| panic!("{what} does not come"))
+}
+
+/// Sends a signal: `-TERM`.
+pub(crate) fn send(signal: &str, child: &Child) {
+    let number = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &number]).status().unwrap().success());
+}
+
 /// A server in this process; gives its URL.
 pub(crate) async fn server<F>(handler: impl Fn(WebSocket, Request) -> F + Send + Sync + 'static) -> String
 where
@@ -70,6 +84,32 @@ where
 {
     let url = format!("ws://{}", server.local_addr().unwrap());
     tokio::spawn(server.serve(handler));
+    url
+}
+
+/// A server that opens WebSockets, and then does what it likes.
+pub(crate) async fn raw_server<F>(then: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(tcp.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let accept = sockeye::proto::handshake::Key::parse(key.as_bytes()).unwrap().accept();
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+            tokio::spawn(then(tcp));
+        }
+    });
     url
 }
 
@@ -101,6 +141,12 @@ impl Serving {
         let line = out.next_line().await.unwrap().expect("it says where it listens");
         let url = line.strip_prefix("listening on ").unwrap().to_owned();
         Self { url, child, err, _out: out }
+    }
+
+    /// Waits until it has ended; gives its status.
+    pub(crate) async fn ends(mut self) -> i32 {
+        let ended = timeout(Duration::from_secs(120), self.child.wait()).await.expect("it ends");
+        ended.unwrap().code().expect("it is no signal that ends it")
     }
 
     /// HOST:PORT.

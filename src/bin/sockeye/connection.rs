@@ -1,45 +1,71 @@
-//! Makes a connection as the options say.
+//! Connections as the options have them.
 
 use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sockeye::{Connect, DeflateConfig, client::Proxy, tls::ClientTls};
+use sockeye::{Connect, DeflateConfig, Keepalive, client::Proxy, tls::ClientTls};
 
 use crate::{args::ConnectionArgs, exit::Failure};
 
-/// What `sockeye::connect` is to do.
-pub(crate) fn connect(args: &ConnectionArgs) -> Result<Connect, Failure> {
-    let mut connect = sockeye::connect(&*url(&args.url))
-        .max_message(args.max_message.as_usize())
-        .timeout(args.connect_timeout.0)
-        .redirects(args.redirects);
-    for (name, value) in &args.headers {
-        connect = connect.header(name, value);
-    }
-    if let Some(origin) = &args.origin {
-        connect = connect.header("Origin", origin);
-    }
-    if let Some(auth) = &args.auth {
-        if !auth.contains(':') {
+/// Whom to connect to and how, looked at once for however many connections.
+pub(crate) struct Target {
+    args: ConnectionArgs,
+    tls: Option<ClientTls>,
+    proxy: Option<Proxy>,
+    keepalive: Option<Keepalive>,
+}
+
+impl Target {
+    pub(crate) fn new(args: &ConnectionArgs) -> Result<Self, Failure> {
+        if args.auth.as_ref().is_some_and(|auth| !auth.contains(':')) {
             return Err(Failure::usage("--auth has no colon, it is written USER:PASSWORD"));
         }
-        connect = connect.header("Authorization", format!("Basic {}", STANDARD.encode(auth)));
+        let proxy = match args.proxy.as_deref() {
+            None => None,
+            Some("none") => Some(Proxy::none()),
+            Some(url) => Some(Proxy::new(url).map_err(|error| Failure::usage(error.to_string()))?),
+        };
+        Ok(Self { args: args.clone(), tls: tls(args)?, proxy, keepalive: None })
     }
-    if !args.subprotocols.is_empty() {
-        connect = connect.subprotocols(args.subprotocols.iter());
+
+    /// Has servers given up that are silent.
+    pub(crate) fn keepalive(self, keepalive: Option<Keepalive>) -> Self {
+        Self { keepalive, ..self }
     }
-    if args.compress {
-        connect = connect.deflate(DeflateConfig::default());
+
+    /// What `sockeye::connect` is to do.
+    pub(crate) fn connect(&self) -> Connect {
+        let args = &self.args;
+        let mut connect = sockeye::connect(&*url(&args.url))
+            .max_message(args.max_message.as_usize())
+            .timeout(args.connect_timeout.0)
+            .redirects(args.redirects);
+        for (name, value) in &args.headers {
+            connect = connect.header(name, value);
+        }
+        if let Some(origin) = &args.origin {
+            connect = connect.header("Origin", origin);
+        }
+        if let Some(auth) = &args.auth {
+            connect = connect.header("Authorization", format!("Basic {}", STANDARD.encode(auth)));
+        }
+        if !args.subprotocols.is_empty() {
+            connect = connect.subprotocols(args.subprotocols.iter());
+        }
+        if args.compress {
+            connect = connect.deflate(DeflateConfig::default());
+        }
+        if let Some(tls) = &self.tls {
+            connect = connect.tls(tls.clone());
+        }
+        if let Some(proxy) = &self.proxy {
+            connect = connect.proxy(proxy.clone());
+        }
+        if let Some(keepalive) = self.keepalive {
+            connect = connect.keepalive(keepalive);
+        }
+        connect
     }
-    if let Some(tls) = tls(args)? {
-        connect = connect.tls(tls);
-    }
-    match args.proxy.as_deref() {
-        None => {}
-        Some("none") => connect = connect.proxy(Proxy::none()),
-        Some(url) => connect = connect.proxy(Proxy::new(url).map_err(|error| Failure::usage(error.to_string()))?),
-    }
-    Ok(connect)
 }
 
 fn tls(args: &ConnectionArgs) -> Result<Option<ClientTls>, Failure> {
@@ -67,9 +93,27 @@ pub(crate) fn url(typed: &str) -> String {
     }
 }
 
+/// The same without user and password, which are not for a screen or a log.
+pub(crate) fn shown_url(typed: &str) -> String {
+    let whole = url(typed);
+    let Some((scheme, rest)) = whole.split_once("://") else { return whole };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, resource) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{resource}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::url;
+    use super::{shown_url, url};
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(shown_url("ws://me:se@cret@a.example:1/b@c"), "ws://a.example:1/b@c");
+        assert_eq!(shown_url("me:secret@a?b"), "ws://a?b");
+        assert_eq!(shown_url(":1/a@b"), "ws://127.0.0.1:1/a@b");
+        assert_eq!(shown_url("ws+unix:/a@b:/"), "ws+unix:/a@b:/");
+    }
 
     #[test]
     fn what_is_missing_is_added() {

@@ -24,8 +24,14 @@ pub(crate) enum Status {
     Network = 4,
     /// A time limit.
     TimedOut = 5,
-    /// Ctrl-C, as the shells have it: 128 and the signal.
+    /// Our bug, as Rust has it.
+    Panicked = 101,
+    /// The terminal is gone; this and the next ones are as the shells have them: 128 and the signal.
+    HungUp = 129,
+    /// Ctrl-C.
     Interrupted = 130,
+    /// Somebody ended it.
+    Terminated = 143,
 }
 
 impl Status {

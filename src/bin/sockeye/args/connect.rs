@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sockeye::CloseCode;
 
-use super::{Count, Expectation, Seconds};
+use super::{Expectation, Seconds, Size};
 
 pub(super) const EXAMPLES: &str = "\
 At the prompt, a line is a text message; /help lists the commands; Ctrl-D closes.
@@ -12,6 +12,12 @@ In a pipe, each line of the standard input is a text message, and each message t
 standard output, exactly as it came; everything else is said on the standard error. At the end of the input,
 the tool waits until the server has answered a Ping, as then it has everything, and until nothing has come for
 --wait seconds; then it closes. What comes until the server has closed too is still printed.
+
+With --reconnect, attempts are made for ever, half a second to 30 s apart. Each loss and each new connection is said
+on the standard error, as an event with --json. What is to be sent waits for a connection; what was sent and not
+answered may be lost with one. It ends when the server closes with 1000 or refuses with a status below 500, when its
+certificate is not trusted, and behind the end of the input with the connection, even if that is lost; the exit status
+is the last connection's.
 
 Examples:
   sockeye connect wss://example.com/chat
@@ -23,15 +29,17 @@ Examples:
   sockeye connect :9001 -m ping --expect pong --timeout 5 && echo up
   sockeye connect :9001 --json -n | jq 'select(.event == \"message\")'
   sockeye connect :9001 --ping-interval 1 --frames
+  sockeye connect :9001 --reconnect --ping-timeout 20 -n </dev/null >log
 
 Exit status:
   0  closed with 1000, 1001 or no code, or as asked for
   1  closed with another code, the server broke the protocol, or what was expected did not come
   2  wrong usage: an option, a URL, a file, input that is no text
   3  the server refused the handshake: its status and body are shown
-  4  the network: not reached, not trusted, or lost
-  5  a time limit
-  130  Ctrl-C";
+  4  the network: not reached, not trusted, or lost, be it that the server ends without an answer to our Close
+  5  a time limit: --timeout, --connect-timeout, --ping-timeout, or 10 seconds for the answer to our Close
+  130, 143, 129  Ctrl-C, SIGTERM, SIGHUP: a Close with 1001 is sent, and whatever is stuck is left behind after
+                 3 seconds, or at once at the second Ctrl-C";
 
 #[derive(Args, Debug)]
 pub(crate) struct ConnectArgs {
@@ -46,7 +54,7 @@ pub(crate) struct ConnectArgs {
 }
 
 /// Whom to connect to, and how.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
     /// ws://, wss:// or ws+unix:/socket:/path; without a scheme it is ws://, and `:9001` is on this machine.
@@ -83,7 +91,7 @@ pub(crate) struct ConnectionArgs {
     pub(crate) connect_timeout: Seconds,
     /// Take no message that is larger.
     #[arg(long, value_name = "BYTES", default_value = "64M")]
-    pub(crate) max_message: Count,
+    pub(crate) max_message: Size,
 }
 
 /// What is sent.
@@ -98,7 +106,7 @@ pub(crate) struct InputArgs {
     pub(crate) binary: bool,
     /// With --binary: the most bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "64k")]
-    pub(crate) chunk: Count,
+    pub(crate) chunk: Size,
     /// Messages end with a NUL instead of a line end, both ways.
     #[arg(short = '0', long)]
     pub(crate) null: bool,
@@ -126,8 +134,8 @@ pub(crate) struct OutputArgs {
     /// In a pipe: binary messages are lines of base64.
     #[arg(long)]
     pub(crate) base64: bool,
-    /// Every frame, both ways: opcode, FIN, RSV1, length.
-    #[arg(short, long)]
+    /// Every frame, both ways: opcode, FIN, RSV1, length. Not with --redirects or --reconnect.
+    #[arg(short, long, conflicts_with = "redirects")]
     pub(crate) frames: bool,
     /// The response's headers, Pings and Pongs.
     #[arg(short, long)]
@@ -138,12 +146,19 @@ pub(crate) struct OutputArgs {
     /// Send a Ping every so many seconds, and show how long its Pong took.
     #[arg(short, long, value_name = "SECONDS", value_parser = positive)]
     pub(crate) ping_interval: Option<Seconds>,
+    /// Give the server up when nothing at all has come for so many seconds behind a Ping. Pings for this are sent when
+    /// nothing has come for --ping-interval seconds, or as many as these.
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) ping_timeout: Option<Seconds>,
 }
 
 /// When and how it ends.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The end")]
 pub(crate) struct EndingArgs {
+    /// Connect again when the connection is lost, cannot be made, or is closed with another code than 1000.
+    #[arg(short, long, conflicts_with = "frames")]
+    pub(crate) reconnect: bool,
     /// At the end of the input: close when nothing has come for so many seconds.
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub(crate) wait: Seconds,

@@ -14,7 +14,7 @@ pub(crate) use self::{
     bench::BenchArgs,
     connect::{ConnectArgs, ConnectionArgs, InputArgs, close_code},
     serve::{Handling, ServeArgs},
-    values::{Count, Expectation, Seconds},
+    values::{Count, Expectation, Seconds, Size},
 };
 
 /// Talks to WebSockets from a terminal or a script, serves them, and puts load on them.

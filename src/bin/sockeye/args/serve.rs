@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::Count;
+use super::Size;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -13,10 +13,21 @@ Examples:
   sockeye serve --origin https://app.example.com
 
 With --exec, the command is run by the shell for each connection: each line that it writes is sent as a text message,
-and each message that comes is a line for it to read; nothing of a client's is part of the command. It finds the
-request's path in WS_PATH, its query in WS_QUERY, its origin in WS_ORIGIN and the subprotocol in WS_SUBPROTOCOL.
+and each message that comes is a line for it to read, or several if it has line ends in it; nothing of a client's is part of the command. It finds the
+request in its environment, as CGI has it (RFC 3875): REQUEST_URI, PATH_INFO (as it was sent, not decoded),
+QUERY_STRING, REMOTE_ADDR, REMOTE_PORT, HTTPS=on with --cert, and each header as HTTP_NAME, but for those with secrets
+(Authorization) or a name that is not letters, digits and hyphens; and the subprotocol in WS_SUBPROTOCOL.
 When it ends, the connection is closed, with 1000 if its status was 0 and with 1011 otherwise; when the connection
-ends, its input ends, and it has 5 seconds before it is killed.";
+ends, its input ends, and it has 5 seconds before it is killed.
+
+Ctrl-C, SIGTERM and SIGHUP end it: connections are closed with 1001 and have 10 seconds to end; a second one ends it
+at once.
+
+Exit status:
+  0  it was asked to end
+  2  wrong usage: an option, a file
+  4  the network: it cannot listen
+  130, 143, 129  Ctrl-C, SIGTERM, SIGHUP, where it did not end in order";
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("handling"))]
@@ -59,7 +70,7 @@ pub(crate) struct ServeArgs {
     pub(crate) compress: bool,
     /// Take no message that is larger.
     #[arg(long, value_name = "BYTES", default_value = "1M")]
-    pub(crate) max_message: Count,
+    pub(crate) max_message: Size,
     /// Serve no more connections at once.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) max_connections: u32,

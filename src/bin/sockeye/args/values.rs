@@ -8,6 +8,8 @@ use regex_lite::Regex;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl FromStr for Seconds {
     type Err = String;
 
@@ -21,7 +23,9 @@ impl FromStr for Seconds {
             unit => return Err(format!("unit {unit:?}, there are ms, s, m and h")),
         };
         let number: f64 = number.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
-        Duration::try_from_secs_f64(number * scale).map(Self).map_err(|_| format!("{text:?} is no time to wait"))
+        let time = Duration::try_from_secs_f64(number * scale).map_err(|_| format!("{text:?} is no time to wait"))?;
+        // Clocks end somewhere.
+        if time <= CENTURY { Ok(Self(time)) } else { Err(format!("{text:?} is more than a century")) }
     }
 }
 
@@ -31,32 +35,48 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// A number of bytes or messages, such as `500`, `64k` or `10M`.
+/// A number of bytes, such as `500`, `64k` or `10M`: of 1024 and its powers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Count(pub(crate) u64);
+pub(crate) struct Size(pub(crate) u64);
 
-impl Count {
+impl Size {
     /// As many as memory has room for, if not so many.
     pub(crate) fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        scaled(text, 1024).map(Self)
+    }
+}
+
+/// A number of messages, such as `500`, `64k` or `10M`: of 1000 and its powers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Count(pub(crate) u64);
+
 impl FromStr for Count {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let scale: u64 = match &text[number.len()..] {
-            "" => 1,
-            "k" | "K" => 1 << 10,
-            "m" | "M" => 1 << 20,
-            "g" | "G" => 1 << 30,
-            unit => return Err(format!("unit {unit:?}, there are k, M and G")),
-        };
-        let number: u64 = number.parse().map_err(|_| format!("{text:?} is no whole number"))?;
-        number.checked_mul(scale).map(Self).ok_or_else(|| format!("{text:?} is too much"))
+        scaled(text, 1000).map(Self)
     }
+}
+
+fn scaled(text: &str, kilo: u64) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &text[number.len()..] {
+        "" => 1,
+        "k" | "K" => kilo,
+        "m" | "M" => kilo.pow(2),
+        "g" | "G" => kilo.pow(3),
+        unit => return Err(format!("unit {unit:?}, there are k, M and G")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("{text:?} is no whole number"))?;
+    number.checked_mul(scale).ok_or_else(|| format!("{text:?} is too much"))
 }
 
 /// What a message has to have: a text in it, or a match of a regular expression, written `/…/`.
@@ -105,16 +125,17 @@ mod tests {
         assert_eq!(of("0.5"), Ok(500));
         assert_eq!(of("250ms"), Ok(250));
         assert_eq!(of("2m"), Ok(120_000));
-        for wrong in ["", "s", "-1", "1d", "1e400", "nan"] {
+        for wrong in ["", "s", "-1", "1d", "1e400", "1e18", "nan"] {
             assert!(of(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn counts_have_units() {
-        let of = |text: &str| text.parse().map(|Count(count)| count);
+        let of = |text: &str| text.parse().map(|Size(size)| size);
         assert_eq!(of("500"), Ok(500));
         assert_eq!(of("64k"), Ok(65_536));
+        assert_eq!("64k".parse(), Ok(Count(64_000)));
         for wrong in ["", "k", "-1", "1.5", "1T", "99999999999G"] {
             assert!(of(wrong).is_err(), "{wrong:?}");
         }

@@ -12,13 +12,14 @@ use hdrhistogram::Histogram;
 use sockeye::{CloseCode, Error, Message, WebSocket};
 use tokio::time::timeout;
 
+use super::{pace::Due, paced};
 use crate::{
     args::BenchArgs,
     exit::{Failure, Status},
 };
 
 /// How long a reply may take before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all connections do, and what comes of it.
 pub(super) struct Load {
@@ -87,41 +88,46 @@ impl Load {
         all
     }
 
-    /// Keeps messages under way until there are enough, and waits for the last replies.
-    pub(super) async fn put_on(&self, mut ws: WebSocket, index: usize) -> Outcome {
+    pub(super) const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Sends messages on a connection until there are enough, and waits for the last replies.
+    pub(super) async fn put_on(&self, ws: WebSocket, index: usize, due: Option<Due>) -> Outcome {
         let mut outcome = Outcome { wrong: 0, last_reply: Instant::now(), failure: None };
-        if let Err(error) = self.talk(&mut ws, index, &mut outcome).await {
-            outcome.failure = Some(error);
-            return outcome;
-        }
-        if let Err(error) = ws.close(CloseCode::NORMAL, "").await {
-            outcome.failure = Some(error.into());
-        }
+        let talked = match due {
+            Some(due) => paced::talk(self, ws, index, due, &mut outcome).await,
+            None => self.talk(ws, index, &mut outcome).await,
+        };
+        outcome.failure = talked.err();
         outcome
     }
 
-    async fn talk(&self, ws: &mut WebSocket, index: usize, outcome: &mut Outcome) -> Result<(), Failure> {
-        let latencies = &self.latencies[index % self.latencies.len()];
+    /// Keeps messages under way.
+    async fn talk(&self, mut ws: WebSocket, index: usize, outcome: &mut Outcome) -> Result<(), Failure> {
         let mut under_way = VecDeque::with_capacity(self.in_flight);
         loop {
             while under_way.len() < self.in_flight && self.wants_more() {
                 under_way.push_back(Instant::now());
                 ws.feed(self.message.clone()).await?;
             }
-            let Some(&sent) = under_way.front() else { return Ok(()) };
+            let Some(&sent) = under_way.front() else { return Ok(ws.close(CloseCode::NORMAL, "").await?) };
             ws.flush().await?;
-            let Ok(reply) = timeout(PATIENCE, ws.recv()).await else {
-                return Err(Failure::new(Status::TimedOut, format!("no reply within {} s", PATIENCE.as_secs())));
-            };
+            let Ok(reply) = timeout(PATIENCE, ws.recv()).await else { return Err(unanswered()) };
             let reply = reply?.ok_or(Error::Closed)?;
-            outcome.last_reply = Instant::now();
             under_way.pop_front();
-            if reply != self.message {
-                outcome.wrong += 1;
-            }
-            record(&mut lock(latencies), outcome.last_reply - sent);
-            self.replies.fetch_add(1, Ordering::Relaxed);
+            self.count(index, sent, &reply, outcome);
         }
+    }
+
+    /// Takes note of a reply to what was sent then.
+    pub(super) fn count(&self, index: usize, sent: Instant, reply: &Message, outcome: &mut Outcome) {
+        outcome.last_reply = Instant::now();
+        if *reply != self.message {
+            outcome.wrong += 1;
+        }
+        record(&mut lock(&self.latencies[index % self.latencies.len()]), outcome.last_reply - sent);
+        self.replies.fetch_add(1, Ordering::Relaxed);
     }
 
     fn wants_more(&self) -> bool {
@@ -130,6 +136,11 @@ impl Load {
             Amount::Messages(messages) => self.sent.fetch_add(1, Ordering::Relaxed) < messages,
         }
     }
+}
+
+/// The server's fault, most likely.
+pub(super) fn unanswered() -> Failure {
+    Failure::new(Status::TimedOut, format!("no reply within {} s", PATIENCE.as_secs()))
 }
 
 /// Holds times from a microsecond to minutes, to a thousandth.

@@ -2,6 +2,8 @@
 
 mod chart;
 mod load;
+mod pace;
+mod paced;
 mod progress;
 mod report;
 
@@ -18,11 +20,11 @@ use tokio::task::JoinSet;
 use self::{
     load::{Load, Outcome},
     progress::Progress,
-    report::Report,
+    report::{Kind, Report},
 };
 use crate::{
     args::BenchArgs,
-    connection,
+    connection::{self, Target},
     exit::{Failure, Status},
     output::{Part, Style, say},
 };
@@ -52,6 +54,9 @@ pub(crate) async fn run(args: BenchArgs, style: Style) -> io::Result<Status> {
 }
 
 async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
+    if args.size.0 > args.connection.max_message.0 {
+        return Err(Failure::usage("--size is more than --max-message, so no reply could be taken"));
+    }
     let (connections, opening, mut failures) = open(args).await?;
     let opened = connections.len() as u64;
     if connections.is_empty() {
@@ -61,9 +66,10 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
     let progress = Progress::start(args, Arc::clone(&load));
     let began = Instant::now();
     let mut tasks = JoinSet::new();
+    let mut due = args.rate.map(|rate| pace::start(rate.0, load.amount(), connections.len()).into_iter());
     for (index, ws) in connections.into_iter().enumerate() {
-        let load = Arc::clone(&load);
-        tasks.spawn(async move { load.put_on(ws, index).await });
+        let (load, due) = (Arc::clone(&load), due.as_mut().and_then(Iterator::next));
+        tasks.spawn(async move { load.put_on(ws, index, due).await });
     }
     let mut wrong = 0;
     let mut ended = began;
@@ -75,12 +81,12 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
     }
     let over_time = progress.finish().await;
     let report = Report {
-        url: connection::url(&args.connection.url),
+        url: connection::shown_url(&args.connection.url),
         opened,
         asked_for: u64::from(args.connections),
         opening,
         size: args.size.0,
-        in_flight: args.in_flight,
+        load: args.rate.map_or(Kind::InFlight(args.in_flight), |rate| Kind::Rate(rate.0)),
         took: ended - began,
         latency: load.latency(),
         wrong,
@@ -93,13 +99,13 @@ async fn bench(args: &BenchArgs) -> Result<(Report, Vec<Failure>), Failure> {
 /// Opens all connections, and says how long each took.
 async fn open(args: &BenchArgs) -> Result<(Vec<WebSocket>, Histogram<u64>, Vec<Failure>), Failure> {
     let (mut connections, mut failures, mut opening) = (Vec::new(), Vec::new(), load::histogram());
+    let target = Target::new(&args.connection)?;
     let mut tasks = JoinSet::new();
     let mut left = args.connections;
     while left > 0 || !tasks.is_empty() {
         while left > 0 && tasks.len() < OPENING {
             left -= 1;
-            // An option that is wrong is wrong for all.
-            let connect = connection::connect(&args.connection)?;
+            let connect = target.connect();
             tasks.spawn(async move {
                 let began = Instant::now();
                 Ok::<(WebSocket, Duration), Error>((connect.await?, began.elapsed()))

@@ -21,7 +21,7 @@ pub(super) struct Report {
     /// In microseconds, as the latency is.
     pub(super) opening: Histogram<u64>,
     pub(super) size: u64,
-    pub(super) in_flight: u32,
+    pub(super) load: Kind,
     pub(super) took: Duration,
     pub(super) latency: Histogram<u64>,
     pub(super) wrong: u64,
@@ -30,12 +30,25 @@ pub(super) struct Report {
     pub(super) over_time: Vec<f64>,
 }
 
+/// What kind of load it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// So many messages were under way on each connection.
+    InFlight(u32),
+    /// So many messages were sent a second.
+    Rate(u64),
+}
+
 impl Report {
     pub(super) fn json(&self) -> Value {
         let latency = |quantile| self.latency.value_at_quantile(quantile);
+        let (in_flight, rate) = match self.load {
+            Kind::InFlight(in_flight) => (Some(in_flight), None),
+            Kind::Rate(rate) => (None, Some(rate)),
+        };
         json!({
             "url": self.url, "connections": self.opened, "asked_for": self.asked_for, "failed": self.failed,
-            "size": self.size, "in_flight": self.in_flight, "seconds": self.took.as_secs_f64(),
+            "size": self.size, "in_flight": in_flight, "rate": rate, "seconds": self.took.as_secs_f64(),
             "messages": self.latency.len(), "messages_per_second": self.rate(), "wrong": self.wrong,
             "opening_us": { "p50": self.opening.value_at_quantile(0.5), "max": self.opening.max() },
             "latency_us": {
@@ -67,12 +80,15 @@ impl Report {
         )?;
         writeln!(
             out,
-            "  messages   {} of {} {} in {}, {} under way on each",
+            "  messages   {} of {} {} in {}, {}",
             grouped(messages),
             grouped(self.size),
             plural(self.size, "byte"),
             time(self.took),
-            self.in_flight
+            match self.load {
+                Kind::InFlight(in_flight) => format!("{in_flight} under way on each"),
+                Kind::Rate(rate) => format!("due at {} messages/s", grouped(rate)),
+            }
         )?;
         let mebibytes = self.rate() * self.size as f64 / f64::from(1 << 20);
         writeln!(out, "  rate       {} messages/s, {mebibytes:.1} MiB/s each way", grouped(self.rate() as u64))?;

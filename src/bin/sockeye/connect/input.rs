@@ -45,8 +45,6 @@ pub(super) enum EndOfInput {
     Read,
     /// A person is done.
     Done,
-    /// A person wants to leave.
-    Interrupt,
 }
 
 impl Source {
@@ -82,7 +80,6 @@ async fn translate(mut typed: mpsc::Receiver<Typed>, inputs: mpsc::Sender<Input>
         let input = match typed {
             Typed::Line(line) => command::parse(&line).map_or_else(Input::Misspelt, Input::Command),
             Typed::End => Input::End(EndOfInput::Done),
-            Typed::Interrupt => Input::End(EndOfInput::Interrupt),
         };
         if inputs.send(input).await.is_err() {
             return;

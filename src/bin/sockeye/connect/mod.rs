@@ -3,6 +3,7 @@
 mod command;
 mod frames;
 mod input;
+mod link;
 mod pings;
 mod sending;
 mod session;
@@ -13,63 +14,71 @@ use std::{
 };
 
 use sockeye::{
-    Error, Transport, WebSocket,
-    proto::handshake::{HandshakeError, Response},
+    CloseCode, Error, Keepalive, Transport, WebSocket,
+    client::{Loss, Reconnecting, reconnecting},
+    proto::{
+        connection::End,
+        handshake::{HandshakeError, Response},
+    },
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use self::{
     frames::{Frames, Tap},
     input::Source,
-    session::Session,
+    session::{Concluded, Session},
 };
 use crate::{
     args::ConnectArgs,
-    connection,
+    connection::{self, Target},
+    ending::Ending,
     exit::{Failure, Status},
     output::{BinaryForm, Event, Format, Output, Part, Printer, Style, Verbosity, say, words},
-    prompt,
+    prompt::{self, Listener},
 };
 
 /// Runs the command; what went wrong has been said when it returns.
 pub(crate) async fn run(args: ConnectArgs, style: Style) -> io::Result<Status> {
     let output = Output::new(format(&args), verbosity(&args), style);
-    match open_and_talk(&args, output).await {
+    let ending = Ending::listen(ENDING);
+    match open_and_talk(&args, output, &ending).await {
         Ok(status) => Ok(status),
         Err(failure) => {
-            say(style, Part::Fault, &format!("sockeye: {failure}"))?;
-            Ok(failure.status)
+            // A terminal that is gone cannot be told so.
+            let _ = say(style, Part::Fault, &format!("sockeye: {failure}"));
+            Ok(ending.asked().unwrap_or(failure.status))
         }
     }
 }
 
-async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status, Failure> {
-    let deadline = args.ending.timeout.map(|timeout| Instant::now() + timeout.0);
-    let opening = open(args);
-    let opened = match deadline {
-        Some(deadline) => timeout_at(deadline, opening).await.map_err(|_| out_of_time("the connection was open"))?,
-        None => opening.await,
+async fn open_and_talk(args: &ConnectArgs, mut output: Output, ending: &Ending) -> Result<Status, Failure> {
+    if let Some(timeout) = args.ending.timeout {
+        ending.ask_at(Instant::now() + timeout.0, Status::TimedOut);
+    }
+    let target = target(args)?;
+    let concluded = if args.ending.reconnect {
+        let connections = again(target);
+        let (source, output) = source(args, output, ending);
+        Session::again(args, connections, Printer::start(output), ending.clone()).run(source).await
+    } else {
+        let opened = tokio::select! {
+            biased;
+            status = ending.asked_for() => {
+                return Err(Failure::new(status, "it had to end before the connection was open"));
+            }
+            opened = open(args, &target) => opened,
+        };
+        let (ws, response, frames) = opened.map_err(|unopened| unopened.explain(&output))?;
+        show_opened(args, &ws, response, &mut output).map_err(unwritable)?;
+        let (source, output) = source(args, output, ending);
+        Session::once(args, ws, frames, Printer::start(output), ending.clone()).run(source).await
     };
-    let (ws, response, frames) = match opened {
-        Ok(opened) => opened,
-        Err(failure) => return Err(failure.explain(&mut output)),
-    };
-    let opened = Event::Opened {
-        url: connection::url(&args.connection.url),
-        response: Box::new(response),
-        subprotocol: ws.subprotocol().map(str::to_owned),
-        compressed: ws.is_compressed(),
-    };
-    output.show(&opened).map_err(unwritable)?;
-    output.flush().map_err(unwritable)?;
-    let (source, output) = source(args, output);
-    let printer = Printer::start(output);
-    let (status, printer, last) = Session::new(args, ws, frames, printer, deadline).run(source).await;
+    let Concluded { status, printer, last, unopened } = concluded;
     let mut output = printer.finish().await.map_err(unwritable)?;
     output.leave_prompt().map_err(unwritable)?;
+    if let Some(error) = unopened {
+        return Err(Unopened::from(error).explain(&output));
+    }
     for event in last {
         output.show(&event).map_err(unwritable)?;
     }
@@ -78,8 +87,46 @@ async fn open_and_talk(args: &ConnectArgs, mut output: Output) -> Result<Status,
     Ok(status)
 }
 
+fn target(args: &ConnectArgs) -> Result<Target, Failure> {
+    let keepalive = args
+        .output
+        .ping_timeout
+        .map(|timeout| Keepalive { interval: args.output.ping_interval.unwrap_or(timeout).0, timeout: timeout.0 });
+    Ok(Target::new(&args.connection)?.keepalive(keepalive))
+}
+
+/// Makes the connection anew whenever it is lost, unless the server has no more to say, or wants nothing from us.
+fn again(target: Target) -> Reconnecting {
+    let is_worth_it = |loss: &Loss| match loss {
+        Loss::Closed(Some(end @ End::Closed { .. })) => {
+            end.close_frame().is_none_or(|frame| frame.code != CloseCode::NORMAL)
+        }
+        Loss::NotConnected(Error::Handshake(error)) => match &**error {
+            HandshakeError::Refused(response) => response.status() >= 500,
+            _ => true,
+        },
+        Loss::NotConnected(error) => !matches!(error, Error::Tls(_) | Error::Redirect { .. }) && !is_usage(error),
+        _ => true,
+    };
+    reconnecting("").with(move |_| target.connect()).retry_if(is_worth_it)
+}
+
+fn is_usage(error: &Error) -> bool {
+    Status::of_error(error) == Status::Usage
+}
+
+fn show_opened(args: &ConnectArgs, ws: &WebSocket, response: Response, output: &mut Output) -> io::Result<()> {
+    output.show(&Event::Opened {
+        url: connection::shown_url(&args.connection.url),
+        response: Some(Box::new(response)),
+        subprotocol: ws.subprotocol().map(str::to_owned),
+        compressed: ws.is_compressed(),
+    })?;
+    output.flush()
+}
+
 /// Where what is sent comes from: the command line, a prompt, or the standard input.
-fn source(args: &ConnectArgs, output: Output) -> (Source, Output) {
+fn source(args: &ConnectArgs, output: Output, ending: &Ending) -> (Source, Output) {
     if args.input.echo {
         return (Source::None, output);
     }
@@ -92,15 +139,17 @@ fn source(args: &ConnectArgs, output: Output) -> (Source, Output) {
     }
     let (typed, lines) = mpsc::channel(16);
     let history = if args.input.no_history { None } else { prompt::history_file() };
-    match prompt::start(history, command::NAMES, output.style.out, typed) {
+    let ending = ending.clone();
+    let listener = Listener { typed, interrupt: Box::new(move || ending.ask(Status::Interrupted)) };
+    match prompt::start(history, command::NAMES, output.style.out, listener) {
         Ok(above) => (Source::Prompt(lines), output.above(above)),
         // A terminal that cannot be edited on has lines all the same.
         Err(_) => (Source::Stdin, output),
     }
 }
 
-async fn open(args: &ConnectArgs) -> Result<(WebSocket, Response, Option<Frames>), Unopened> {
-    let connect = connection::connect(&args.connection)?;
+async fn open(args: &ConnectArgs, target: &Target) -> Result<(WebSocket, Response, Option<Frames>), Unopened> {
+    let connect = target.connect();
     if !args.output.frames {
         let (ws, response) = connect.with_response().await?;
         return Ok((ws, response, None));
@@ -119,7 +168,7 @@ enum Unopened {
 
 impl Unopened {
     /// Shows what the server says beside its refusal.
-    fn explain(self, output: &mut Output) -> Failure {
+    fn explain(self, output: &Output) -> Failure {
         let response = match self {
             Self::Refused(response) => response,
             Self::Other(failure) => return failure,
@@ -152,16 +201,6 @@ impl From<Error> for Unopened {
     }
 }
 
-impl From<Failure> for Unopened {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
-    }
-}
-
-fn out_of_time(before: &str) -> Failure {
-    Failure::new(Status::TimedOut, format!("the time was over before {before}"))
-}
-
 fn unwritable(error: io::Error) -> Failure {
     Failure::new(Status::Usage, format!("the output cannot be written: {error}"))
 }
@@ -189,5 +228,7 @@ fn verbosity(args: &ConnectArgs) -> Verbosity {
     }
 }
 
+/// How long a connection has to end once that is asked for, and its output to be written.
+const ENDING: Duration = Duration::from_secs(3);
 /// A long time, for a timer that is not to go off.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use sockeye::{CloseCode, Error, Message, Transport, stream};
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::{
+    mpsc::{self, error::TryRecvError},
+    watch,
+};
 
 use super::{
     command::{self, Command, FileForm},
@@ -28,7 +31,8 @@ pub(super) enum Told {
 
 /// Sends what comes in.
 pub(super) struct Sending {
-    pub(super) sender: Sender,
+    /// The sender of the connection, while there is one.
+    pub(super) senders: watch::Receiver<Option<Sender>>,
     pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) told: mpsc::Sender<Told>,
     pub(super) pings: Arc<Mutex<Pings>>,
@@ -52,7 +56,7 @@ impl Sending {
                 Input::Command(command) => self.obey(command).await?,
                 Input::Misspelt(complaint) => self.show(Event::Fault(complaint)).await?,
                 Input::End(end) => {
-                    self.sender.flush().await.map_err(|_| Stop)?;
+                    self.flush().await;
                     self.tell(Told::InputEnded(end)).await?;
                 }
                 Input::Fault(failure) => self.tell(Told::Failed(failure)).await?,
@@ -67,11 +71,24 @@ impl Sending {
             Ok(input) => Some(input),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                // If it cannot be written, the task that receives says why.
-                let _ = self.sender.flush().await;
+                self.flush().await;
                 self.inputs.recv().await
             }
         }
+    }
+
+    async fn flush(&self) {
+        let sender = self.senders.borrow().clone();
+        if let Some(sender) = sender {
+            // If it cannot be written, the task that receives says why.
+            let _ = sender.flush().await;
+        }
+    }
+
+    /// The sender of the connection, once there is one.
+    async fn sender(&mut self) -> Result<Sender, Stop> {
+        let sender = self.senders.wait_for(Option::is_some).await.map_err(|_| Stop)?;
+        Ok(sender.clone().expect("it was waited for"))
     }
 
     async fn obey(&mut self, command: Command) -> Result<(), Stop> {
@@ -86,25 +103,35 @@ impl Sending {
             },
             Command::Ping(payload) => {
                 let payload = if payload.is_empty() { self.pings().fresh() } else { payload };
-                ping(&self.sender, &self.pings, payload.clone()).await.map_err(|_| Stop)?;
-                self.show(Event::Ping { way: Way::Out, payload }).await
+                match ping(&self.sender().await?, &self.pings, payload.clone()).await {
+                    Ok(()) => self.show(Event::Ping { way: Way::Out, payload }).await,
+                    Err(_) => self.lost().await,
+                }
             }
-            Command::Pong(payload) => {
-                self.sender.pong(payload.clone()).await.map_err(|_| Stop)?;
-                self.show(Event::Pong { way: Way::Out, payload, rtt: None }).await
-            }
+            Command::Pong(payload) => match self.sender().await?.pong(payload.clone()).await {
+                Ok(()) => self.show(Event::Pong { way: Way::Out, payload, rtt: None }).await,
+                Err(_) => self.lost().await,
+            },
             Command::Close { code, reason } => self.tell(Told::Close { code, reason }).await,
             Command::Help => self.note(command::HELP.into()).await,
         }
     }
 
-    async fn send(&self, message: Message) -> Result<(), Stop> {
-        match self.sender.feed(message.clone()).await {
-            Ok(()) if self.shows_sent => self.show(Event::Message { way: Way::Out, message }).await,
-            Ok(()) => Ok(()),
-            Err(Error::Send(error)) => self.show(Event::Fault(error.to_string())).await,
-            Err(_) => Err(Stop),
+    /// Sends a message, by the next connection if this one does not take it any more.
+    async fn send(&mut self, message: Message) -> Result<(), Stop> {
+        loop {
+            match self.sender().await?.feed(message.clone()).await {
+                Ok(()) if self.shows_sent => return self.show(Event::Message { way: Way::Out, message }).await,
+                Ok(()) => return Ok(()),
+                Err(Error::Send(error)) => return self.show(Event::Fault(error.to_string())).await,
+                Err(_) => self.lost().await?,
+            }
         }
+    }
+
+    /// Waits until the task that receives has seen that the connection is lost; if there is no other, it ends this one.
+    async fn lost(&mut self) -> Result<(), Stop> {
+        self.senders.changed().await.map_err(|_| Stop)
     }
 
     async fn note(&self, text: String) -> Result<(), Stop> {

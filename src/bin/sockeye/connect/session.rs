@@ -1,34 +1,37 @@
-//! One connection from its opening to its end.
+//! What happens between the opening and the end.
 
 use std::{
     collections::VecDeque,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use sockeye::{
-    CloseCode, Error, Message, Transport, WebSocket,
+    CloseCode, Error, Message, WebSocket,
+    client::{Loss, Reconnecting},
     proto::connection::{End, Event as Received},
-    stream::Receiver,
 };
 use tokio::{
-    sync::mpsc,
-    time::{Instant, Sleep, interval_at, sleep_until, timeout},
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep_until, timeout},
 };
 
 use super::{
     NEVER,
     frames::Frames,
     input::{EndOfInput, Source},
+    link::{Link, News},
     pings::Pings,
     sending::{Sender, Sending, Told, ping},
 };
 use crate::{
     args::{ConnectArgs, Expectation},
+    connection,
+    ending::Ending,
     exit::Status,
-    output::{Event, Gone, Printer, Way},
+    output::{Event, Gone, Printer, Way, words},
 };
 
 /// How long the server has to answer the Ping behind the input's end.
@@ -40,12 +43,13 @@ const BEHIND_ALL: &[u8] = b"end of input";
 
 pub(super) struct Session<'a> {
     args: &'a ConnectArgs,
-    sender: Sender,
-    receiver: Receiver<Transport>,
+    link: Link,
+    /// The sender of the connection, while there is one.
+    sender: watch::Sender<Option<Sender>>,
     frames: Option<Frames>,
     printer: Printer,
     pings: Arc<Mutex<Pings>>,
-    deadline: Option<Instant>,
+    ending: Ending,
     phase: Phase,
     received: u64,
     expected: VecDeque<Expectation>,
@@ -53,6 +57,16 @@ pub(super) struct Session<'a> {
     status: Option<Status>,
     /// What is said behind everything else.
     last: Vec<Event>,
+}
+
+/// What a session has come to.
+pub(super) struct Concluded {
+    pub(super) status: Status,
+    pub(super) printer: Printer,
+    /// What is said behind everything else.
+    pub(super) last: Vec<Event>,
+    /// Why there was no connection at its end.
+    pub(super) unopened: Option<Error>,
 }
 
 /// How far the end is.
@@ -70,56 +84,64 @@ enum Phase {
 
 /// What happens next.
 enum Happening {
-    Received(Result<Option<Received>, Error>),
+    Came(News),
+    Frame(Event),
     Told(Told),
     PingDue,
     Quiet,
-    TimeOver,
-    Interrupted,
     NobodyReads,
 }
 
 /// Whether it goes on.
 enum Next {
     Continue,
-    /// The connection has ended.
-    Ended(Result<(), Error>),
+    /// The connection has ended, and there is no other one.
+    Ended(Loss),
     /// We leave without waiting for it.
     Leave(Status),
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
+    /// A session on one connection.
+    pub(super) fn once(
         args: &'a ConnectArgs,
         ws: WebSocket,
         frames: Option<Frames>,
         printer: Printer,
-        deadline: Option<Instant>,
+        ending: Ending,
     ) -> Self {
         let (sender, receiver) = ws.split();
-        let expected = args.ending.expect.iter().cloned().collect();
+        Self { frames, ..Self::new(args, Link::Once(receiver), Some(sender), printer, ending) }
+    }
+
+    /// A session on one connection after the other.
+    pub(super) fn again(args: &'a ConnectArgs, connections: Reconnecting, printer: Printer, ending: Ending) -> Self {
+        Self::new(args, Link::again(connections), None, printer, ending)
+    }
+
+    fn new(args: &'a ConnectArgs, link: Link, sender: Option<Sender>, printer: Printer, ending: Ending) -> Self {
         Self {
             args,
-            sender,
-            receiver,
-            frames,
+            link,
+            sender: watch::Sender::new(sender),
+            frames: None,
             printer,
             pings: Arc::default(),
-            deadline,
+            ending,
             phase: Phase::Open,
             received: 0,
-            expected,
+            expected: args.ending.expect.iter().cloned().collect(),
             status: None,
             last: Vec::new(),
         }
     }
 
-    /// Runs to the end: gives the status, the printer, and what is still to be said.
-    pub(super) async fn run(mut self, source: Source) -> (Status, Printer, Vec<Event>) {
+    /// Runs to the end.
+    pub(super) async fn run(mut self, source: Source) -> Concluded {
         let (tell, mut told) = mpsc::channel(8);
         let sending = source.start(&self.args.input).map(|inputs| {
             let sending = Sending {
-                sender: self.sender.clone(),
+                senders: self.sender.subscribe(),
                 inputs,
                 told: tell,
                 pings: Arc::clone(&self.pings),
@@ -128,32 +150,37 @@ impl<'a> Session<'a> {
             };
             tokio::spawn(sending.run())
         });
-        let next = self.receive(&mut told).await;
+        let ending = self.ending.clone();
+        let next = tokio::select! {
+            biased;
+            // Even while it waits for an output that takes nothing.
+            status = ending.asked_for() => Next::Leave(status),
+            next = self.receive(&mut told) => next,
+        };
         if let Some(sending) = sending {
             sending.abort();
             // It holds a share in the printer.
             let _ = sending.await;
         }
-        let status = self.conclude(next).await;
-        (status, self.printer, self.last)
+        self.conclude(next).await
     }
 
     /// Receives until the end.
     async fn receive(&mut self, told: &mut mpsc::Receiver<Told>) -> Next {
         let interval = self.args.output.ping_interval.map_or(NEVER, |interval| interval.0);
         let mut ticks = interval_at(Instant::now() + interval, interval);
+        // Behind an output that took nothing, one Ping asks for all that were due.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut quiet = pin!(sleep_until(Instant::now() + NEVER));
-        let mut over = pin!(sleep_until(self.deadline.unwrap_or_else(|| Instant::now() + NEVER)));
-        let mut interrupt = pin!(tokio::signal::ctrl_c());
         loop {
             let happening = tokio::select! {
                 biased;
-                () = &mut over => Happening::TimeOver,
-                _ = &mut interrupt => Happening::Interrupted,
                 () = self.printer.gone() => Happening::NobodyReads,
+                // While a message comes, too: one of many fragments may have no end.
+                Some(frame) = next_frame(&mut self.frames) => Happening::Frame(frame),
                 Some(told) = told.recv() => Happening::Told(told),
                 _ = ticks.tick() => Happening::PingDue,
-                received = self.receiver.recv_event() => Happening::Received(received),
+                news = self.link.next() => Happening::Came(news),
                 () = &mut quiet => Happening::Quiet,
             };
             match self.handle(happening, quiet.as_mut()).await {
@@ -164,61 +191,93 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn handle(&mut self, happening: Happening, mut quiet: std::pin::Pin<&mut Sleep>) -> Result<Next, Gone> {
-        self.show_frames().await?;
-        let wait = self.args.ending.wait.0;
+    async fn handle(&mut self, happening: Happening, mut quiet: Pin<&mut Sleep>) -> Result<Next, Gone> {
+        if !matches!(happening, Happening::Frame(_)) {
+            // Those of what happens come before it.
+            self.show_frames().await?;
+        }
         match happening {
-            Happening::Received(Ok(Some(received))) => {
-                let is_answer = matches!(&received, Received::Pong(payload) if *payload == BEHIND_ALL);
-                let is_message = matches!(&received, Received::Message(_));
-                if is_answer && self.phase == Phase::Asked {
-                    self.phase = Phase::Waiting;
-                }
-                if is_answer || is_message && self.phase == Phase::Waiting {
-                    quiet.as_mut().reset(Instant::now() + wait);
+            Happening::Came(News::Received(received)) => {
+                if self.goes_on_with(&received) {
+                    quiet.as_mut().reset(Instant::now() + self.args.ending.wait.0);
                 }
                 self.received(received).await?;
             }
-            Happening::Received(Ok(None)) => return Ok(Next::Ended(Ok(()))),
-            Happening::Received(Err(error)) => return Ok(Next::Ended(Err(error))),
-            Happening::Told(Told::InputEnded(EndOfInput::Read)) => {
-                if !self.args.ending.no_close && self.phase == Phase::Open {
-                    self.phase = Phase::Asked;
-                    quiet.as_mut().reset(Instant::now() + wait + PATIENCE);
-                    // If it cannot be sent, the connection has ended, which is seen next.
-                    let payload = Bytes::from_static(BEHIND_ALL);
-                    if self.sender.ping(payload.clone()).await.is_ok() {
-                        self.printer.show(Event::Ping { way: Way::Out, payload }).await?;
-                    }
+            Happening::Came(News::Connected { sender, subprotocol, compressed }) => {
+                self.sender.send_replace(Some(sender));
+                let url = connection::shown_url(&self.args.connection.url);
+                self.printer.show(Event::Opened { url, response: None, subprotocol, compressed }).await?;
+                if self.phase == Phase::Asked {
+                    self.ask(quiet).await?;
                 }
             }
-            Happening::Told(Told::InputEnded(EndOfInput::Done)) if self.phase == Phase::Closing => {
-                return Ok(Next::Leave(Status::Interrupted));
-            }
-            Happening::Told(Told::InputEnded(EndOfInput::Done)) | Happening::Quiet => {
+            Happening::Came(News::Lost { loss, retry_in }) => return self.lost(loss, retry_in).await,
+            Happening::Frame(frame) => self.printer.show(frame).await?,
+            Happening::Told(told) => return self.told(told, quiet).await,
+            Happening::Quiet => {
                 // A quiet time is over once.
                 quiet.as_mut().reset(Instant::now() + NEVER);
-                self.close(None, None);
-            }
-            Happening::Told(Told::InputEnded(EndOfInput::Interrupt)) | Happening::Interrupted => {
-                return Ok(Next::Leave(Status::Interrupted));
-            }
-            Happening::Told(Told::Close { code, reason }) => self.close(code, Some(reason)),
-            Happening::Told(Told::Failed(failure)) => {
-                self.status = Some(failure.status);
-                self.last.push(Event::Fault(format!("sockeye: {failure}")));
-                self.close(None, None);
+                return Ok(self.close(None, None));
             }
             Happening::PingDue => {
                 let payload = self.pings().fresh();
-                if ping(&self.sender, &self.pings, payload.clone()).await.is_ok() {
-                    self.printer.show(Event::Ping { way: Way::Out, payload }).await?;
-                }
+                self.ping(payload).await?;
             }
-            Happening::TimeOver => return Ok(Next::Leave(Status::TimedOut)),
             Happening::NobodyReads => return Err(Gone),
         }
-        Ok(Next::Continue)
+        Ok(if self.is_done() { self.close(None, None) } else { Next::Continue })
+    }
+
+    async fn told(&mut self, told: Told, quiet: Pin<&mut Sleep>) -> Result<Next, Gone> {
+        Ok(match told {
+            Told::InputEnded(EndOfInput::Read) => {
+                if !self.args.ending.no_close && self.phase == Phase::Open {
+                    self.phase = Phase::Asked;
+                    self.ask(quiet).await?;
+                }
+                Next::Continue
+            }
+            Told::InputEnded(EndOfInput::Done) if self.phase == Phase::Closing => Next::Leave(Status::Interrupted),
+            Told::InputEnded(EndOfInput::Done) => self.close(None, None),
+            Told::Close { code, reason } => self.close(code, Some(reason)),
+            Told::Failed(failure) => {
+                self.status = Some(failure.status);
+                self.last.push(Event::Fault(format!("sockeye: {failure}")));
+                self.close(None, None)
+            }
+        })
+    }
+
+    /// Asks the server for a sign that it has everything.
+    async fn ask(&mut self, mut quiet: Pin<&mut Sleep>) -> Result<(), Gone> {
+        quiet.as_mut().reset(Instant::now() + self.args.ending.wait.0 + PATIENCE);
+        let payload = Bytes::from_static(BEHIND_ALL);
+        // If it cannot be sent, the connection has ended, which is seen next.
+        if let Some(sender) = self.sender()
+            && sender.ping(payload.clone()).await.is_ok()
+        {
+            self.printer.show(Event::Ping { way: Way::Out, payload }).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a Ping whose Pong is timed, if there is a connection.
+    async fn ping(&mut self, payload: Bytes) -> Result<(), Gone> {
+        if let Some(sender) = self.sender()
+            && ping(&sender, &self.pings, payload.clone()).await.is_ok()
+        {
+            self.printer.show(Event::Ping { way: Way::Out, payload }).await?;
+        }
+        Ok(())
+    }
+
+    /// Behind the input's end: whether the quiet time begins with this.
+    fn goes_on_with(&mut self, received: &Received) -> bool {
+        let is_answer = matches!(received, Received::Pong(payload) if *payload == BEHIND_ALL);
+        if is_answer && self.phase == Phase::Asked {
+            self.phase = Phase::Waiting;
+        }
+        self.phase == Phase::Waiting && (is_answer || matches!(received, Received::Message(_)))
     }
 
     async fn received(&mut self, received: Received) -> Result<(), Gone> {
@@ -227,10 +286,7 @@ impl<'a> Session<'a> {
                 self.note(&message);
                 let event = Event::Message { way: Way::In, message: message.clone() };
                 self.printer.show(event).await?;
-                if self.args.input.echo && self.sender.send(message.clone()).await.is_ok() && !self.args.is_plain() {
-                    self.printer.show(Event::Message { way: Way::Out, message }).await?;
-                }
-                return Ok(());
+                return if self.args.input.echo { self.echo(message).await } else { Ok(()) };
             }
             Received::Ping(payload) => Event::Ping { way: Way::In, payload },
             Received::Pong(payload) => {
@@ -243,33 +299,59 @@ impl<'a> Session<'a> {
         self.printer.show(event).await
     }
 
-    /// Counts a message, and closes if it is what was waited for.
+    async fn echo(&mut self, message: Message) -> Result<(), Gone> {
+        if let Some(sender) = self.sender()
+            && sender.send(message.clone()).await.is_ok()
+            && !self.args.is_plain()
+        {
+            self.printer.show(Event::Message { way: Way::Out, message }).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on without a connection, or ends: at a loss that we asked for, or that no attempt can mend, and behind the
+    /// input's end, as nobody knows then what the server has of it.
+    async fn lost(&mut self, loss: Loss, retry_in: Option<Duration>) -> Result<Next, Gone> {
+        match retry_in {
+            Some(retry_in) if self.phase == Phase::Open => {
+                self.sender.send_replace(None);
+                *self.pings() = Pings::default();
+                self.printer.show(Event::Lost { loss: words::lost(&loss), retry_in }).await?;
+                Ok(Next::Continue)
+            }
+            _ => Ok(Next::Ended(loss)),
+        }
+    }
+
+    /// Counts a message, and looks whether it is what was waited for.
     fn note(&mut self, message: &Message) {
         self.received += 1;
         if let Some(expected) = self.expected.front()
             && expected.is_met_by(&String::from_utf8_lossy(message.as_bytes()))
         {
             self.expected.pop_front();
-            if self.expected.is_empty() {
-                self.close(None, None);
-            }
-        }
-        if self.args.count().is_some_and(|count| self.received >= count) {
-            self.close(None, None);
         }
     }
 
-    /// Sends a Close, once; what comes until the server's is still shown.
-    fn close(&mut self, code: Option<CloseCode>, reason: Option<String>) {
+    /// Whether everything has come that was waited for.
+    fn is_done(&self) -> bool {
+        let has_all_expected = !self.args.ending.expect.is_empty() && self.expected.is_empty();
+        has_all_expected || self.args.count().is_some_and(|count| self.received >= count)
+    }
+
+    /// Sends a Close, once; what comes until the server's is still shown. Without a connection, it is the end.
+    fn close(&mut self, code: Option<CloseCode>, reason: Option<String>) -> Next {
+        let Some(sender) = self.sender() else { return Next::Leave(Status::Network) };
         if self.phase == Phase::Closing {
-            return;
+            return Next::Continue;
         }
         self.phase = Phase::Closing;
         let ending = &self.args.ending;
         let reason = reason.filter(|_| code.is_some()).unwrap_or_else(|| ending.close_reason.clone());
-        let (sender, code) = (self.sender.clone(), code.unwrap_or(ending.close_code));
+        let code = code.unwrap_or(ending.close_code);
         // How it ended is seen by the receiver.
         tokio::spawn(async move { sender.close(code, reason).await });
+        Next::Continue
     }
 
     async fn show_frames(&mut self) -> Result<(), Gone> {
@@ -281,16 +363,17 @@ impl<'a> Session<'a> {
     }
 
     /// Says how it ended.
-    async fn conclude(&mut self, next: Next) -> Status {
-        let status = match next {
+    async fn conclude(mut self, next: Next) -> Concluded {
+        let (status, unopened) = match next {
             Next::Continue => unreachable!("then it goes on"),
-            Next::Ended(result) => self.ended(result),
+            Next::Ended(Loss::NotConnected(error)) => (Status::of_error(&error), Some(error)),
+            Next::Ended(loss) => (self.ended(loss), None),
             Next::Leave(status) => {
                 self.leave().await;
                 if status == Status::TimedOut {
                     self.last.push(Event::Fault("sockeye: the time is over".into()));
                 }
-                status
+                (status, None)
             }
         };
         // Those of the end.
@@ -299,37 +382,46 @@ impl<'a> Session<'a> {
         let missed = self.missed();
         let is_missed = missed.is_some();
         self.last.extend(missed.map(|missed| Event::Fault(format!("sockeye: {missed}"))));
-        if is_missed && status == Status::Clean { Status::Unclean } else { status }
+        let status = if is_missed && status == Status::Clean { Status::Unclean } else { status };
+        Concluded { status, printer: self.printer, last: self.last, unopened }
     }
 
-    fn ended(&mut self, result: Result<(), Error>) -> Status {
-        match (result, self.sender.end()) {
-            (Ok(()), Some(end @ End::Closed { .. })) => {
+    fn ended(&mut self, loss: Loss) -> Status {
+        match loss {
+            Loss::Closed(Some(end @ End::Closed { .. })) => {
                 let status = Status::of_end(&end);
                 self.last.push(Event::Closed(end));
                 status
             }
-            (Err(error), _) => {
+            Loss::NotConnected(error) | Loss::Failed(error) => {
                 self.last.push(Event::Fault(format!("sockeye: {error}")));
                 Status::of_error(&error)
             }
-            (Ok(()), _) => Status::Network,
+            _ => {
+                self.last.push(Event::Fault("sockeye: the connection ended without a closing handshake".into()));
+                Status::Network
+            }
         }
     }
 
     /// Sends a Close, and does not wait for its answer.
     async fn leave(&mut self) {
-        let mut closing = pin!(self.sender.close(CloseCode::GOING_AWAY, ""));
+        let Some(sender) = self.sender() else { return };
+        let mut closing = pin!(sender.close(CloseCode::GOING_AWAY, ""));
         // While nobody receives, this writes what is queued and no more.
         let written = timeout(LEAVING, async {
             tokio::select! {
                 biased;
                 _ = &mut closing => {}
-                _ = self.sender.flush() => {}
+                _ = sender.flush() => {}
             }
         });
         // A server that takes nothing is left all the same.
         let _ = written.await;
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        self.sender.borrow().clone()
     }
 
     /// What was waited for, and did not come.
@@ -343,6 +435,14 @@ impl<'a> Session<'a> {
 
     fn pings(&self) -> std::sync::MutexGuard<'_, Pings> {
         self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next frame that is seen; never, where none are looked at.
+async fn next_frame(frames: &mut Option<Frames>) -> Option<Event> {
+    match frames {
+        Some(frames) => frames.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -24,6 +24,24 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
+/// The same for a line of JSON, which stays the same value.
+pub(crate) fn escaped_as_json(json: String) -> String {
+    if !json.contains(is_dangerous) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_dangerous(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").expect("a string can be written to");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
 /// Bytes of a stranger: what of them is text, escaped.
 pub(crate) fn escaped_bytes(bytes: &[u8]) -> String {
     escaped(&String::from_utf8_lossy(bytes)).into_owned()
@@ -61,6 +79,14 @@ mod tests {
         assert_eq!(escaped("\x1b]0;owned\x07"), "\\x1b]0;owned\\x07");
         assert_eq!(escaped("a\r\n\tb\x7f\u{9b}31m"), "a\\r\\n\\tb\\x7f\\x9b31m");
         assert_eq!(escaped("\u{202e}txt.exe"), "\\u{202e}txt.exe");
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_what_a_terminal_obeys() {
+        let text = "\u{9b}31m\x7f\u{202e}\u{e0041}é\"\n";
+        let json = escaped_as_json(serde_json::json!(text).to_string());
+        assert_eq!(json, r#""\u009b31m\u007f\u202e\udb40\udc41é\"\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

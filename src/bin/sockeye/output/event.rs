@@ -11,7 +11,8 @@ use sockeye::{
 pub(crate) enum Event {
     Opened {
         url: String,
-        response: Box<Response>,
+        /// Not known of a connection that was made again.
+        response: Option<Box<Response>>,
         subprotocol: Option<String>,
         compressed: bool,
     },
@@ -32,11 +33,26 @@ pub(crate) enum Event {
         way: Way,
         header: Header,
     },
+    /// There is no connection any more, or not yet, and another attempt is made.
+    Lost {
+        loss: String,
+        retry_in: Duration,
+    },
     Closed(End),
     /// The answer to a command.
     Note(String),
     /// Something went wrong.
     Fault(String),
+}
+
+impl Event {
+    /// The bytes that it holds of a message.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => message.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Whether it came or was sent.

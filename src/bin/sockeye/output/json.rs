@@ -6,13 +6,21 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use sockeye::{
     CloseFrame, Message,
-    proto::connection::{End, Initiator},
+    proto::{
+        connection::{End, Initiator},
+        handshake::Response,
+    },
 };
 
-use super::{Event, words};
+use super::{Event, escape::escaped_as_json, words};
 
-/// One event as a value: `time` in seconds since 1970, `event`, and what belongs to it.
-pub(crate) fn value(event: &Event) -> Value {
+/// One event as a line: `time` in seconds since 1970, `event`, and what belongs to it.
+pub(crate) fn line(event: &Event) -> String {
+    // JSON leaves more as it is than a terminal should see: C1, and what turns text around.
+    escaped_as_json(value(event).to_string())
+}
+
+fn value(event: &Event) -> Value {
     let mut value = of_event(event);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
@@ -24,16 +32,16 @@ pub(crate) fn value(event: &Event) -> Value {
 fn of_event(event: &Event) -> Value {
     match event {
         Event::Opened { url, response, subprotocol, compressed } => {
-            let mut headers = Map::new();
-            for (name, value) in response.headers.iter() {
-                let value = String::from_utf8_lossy(value);
-                let entry = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| Value::Array(Vec::new()));
-                entry.as_array_mut().expect("each entry is an array").push(json!(value));
+            let mut fields = Map::new();
+            if let Some(response) = response {
+                fields.insert("status".into(), json!(response.status()));
+                fields.insert("headers".into(), headers(response));
             }
-            json!({
-                "event": "open", "url": url, "status": response.status(), "headers": headers,
-                "subprotocol": subprotocol, "compressed": compressed,
-            })
+            fields.insert("event".into(), json!("open"));
+            fields.insert("url".into(), json!(url));
+            fields.insert("subprotocol".into(), json!(subprotocol));
+            fields.insert("compressed".into(), json!(compressed));
+            fields.into()
         }
         Event::Message { way, message } => {
             let mut fields = of_payload(message.as_bytes(), message.as_text());
@@ -59,10 +67,24 @@ fn of_event(event: &Event) -> Value {
             "event": "frame", "way": way.as_str(), "opcode": words::opcode(header.opcode), "fin": header.fin,
             "rsv1": header.rsv1, "masked": header.masking_key.is_some(), "length": header.payload_len,
         }),
+        Event::Lost { loss, retry_in } => {
+            json!({ "event": "lost", "text": loss, "retry_in": retry_in.as_secs_f64() })
+        }
         Event::Closed(end) => closed(end),
         Event::Note(text) => json!({ "event": "note", "text": text }),
         Event::Fault(text) => json!({ "event": "error", "text": text }),
     }
+}
+
+/// Each name in small letters, with all its values.
+fn headers(response: &Response) -> Value {
+    let mut headers = Map::new();
+    for (name, value) in response.headers.iter() {
+        let value = String::from_utf8_lossy(value);
+        let entry = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| Value::Array(Vec::new()));
+        entry.as_array_mut().expect("each entry is an array").push(json!(value));
+    }
+    headers.into()
 }
 
 /// `text` where it is text, `base64` otherwise.

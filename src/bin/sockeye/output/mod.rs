@@ -89,7 +89,7 @@ impl Output {
         const MUCH: usize = 64 * 1024;
         match self.format {
             Format::Json => {
-                writeln!(self.pending, "{}", json::value(event))?;
+                writeln!(self.pending, "{}", json::line(event))?;
                 // A program may keep only its own lines; a person wants to know why it failed.
                 if let Event::Fault(text) = event {
                     self.say(Part::Fault, text)?;
@@ -177,12 +177,16 @@ impl Output {
         let verbosity = self.verbosity;
         match event {
             Event::Opened { url, response, subprotocol, compressed } => {
-                if verbosity == Verbosity::Verbose {
+                if let Some(response) = response
+                    && verbosity == Verbosity::Verbose
+                {
                     for line in words::head(response) {
                         self.say(Part::Aside, &line)?;
                     }
                 }
-                if verbosity == Verbosity::Verbose || is_on_screen && verbosity == Verbosity::Normal {
+                // Where connections come and go, a script is told, too.
+                let is_news = is_on_screen || response.is_none();
+                if verbosity == Verbosity::Verbose || is_news && verbosity == Verbosity::Normal {
                     self.say(Part::Aside, &words::opened(url, subprotocol.as_deref(), *compressed))?;
                 }
             }
@@ -196,6 +200,10 @@ impl Output {
                 }
             }
             Event::Frame { way, header } => self.say(Part::Aside, &words::frame(*way, header))?,
+            Event::Lost { loss, retry_in } => {
+                let line = format!("{loss}; the next attempt is in {}", words::time(*retry_in));
+                self.say(Part::Fault, &line)?;
+            }
             Event::Closed(end) => self.closed(end)?,
             Event::Note(text) => {
                 for line in text.lines() {

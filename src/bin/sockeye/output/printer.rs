@@ -1,11 +1,13 @@
-use std::{io, thread};
+use std::{io, sync::Arc, thread};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Event, Output};
 
 /// How many events may wait to be written; then the connection waits, too.
 const WAITING: usize = 256;
+/// How many KiB of messages may wait beside the first; a larger one waits alone.
+const WAITING_KIB: usize = 4096;
 
 /// Nobody reads the standard output any more.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +15,7 @@ pub(crate) struct Gone;
 
 /// Writes events in a thread of its own, as a pipe or a terminal may make it wait.
 pub(crate) struct Printer {
-    events: mpsc::Sender<Event>,
+    events: Share,
     thread: thread::JoinHandle<(Output, io::Result<()>)>,
 }
 
@@ -21,21 +23,21 @@ impl Printer {
     pub(crate) fn start(output: Output) -> Self {
         let (events, waiting) = mpsc::channel(WAITING);
         let thread = thread::spawn(move || print_all(output, waiting));
-        Self { events, thread }
+        Self { events: Share { events, room: Arc::new(Semaphore::new(WAITING_KIB)) }, thread }
     }
 
     /// Another way to it, for another task.
     pub(crate) fn share(&self) -> Share {
-        Share(self.events.clone())
+        self.events.clone()
     }
 
     pub(crate) async fn show(&self, event: Event) -> Result<(), Gone> {
-        self.events.send(event).await.map_err(|_| Gone)
+        self.events.show(event).await
     }
 
     /// Waits until nobody reads the standard output any more.
     pub(crate) async fn gone(&self) {
-        self.events.closed().await;
+        self.events.events.closed().await;
     }
 
     /// Writes everything that waits, and gives the output back; an output that nobody reads is no error.
@@ -54,19 +56,32 @@ impl Printer {
 
 /// A share in a [`Printer`]; it has to be dropped before the printer can finish.
 #[derive(Clone)]
-pub(crate) struct Share(mpsc::Sender<Event>);
+pub(crate) struct Share {
+    events: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// An event, and the room that it takes until it is written.
+type Waiting = (Event, OwnedSemaphorePermit);
 
 impl Share {
     pub(crate) async fn show(&self, event: Event) -> Result<(), Gone> {
-        self.0.send(event).await.map_err(|_| Gone)
+        let kib = (event.len() / 1024).min(WAITING_KIB);
+        let kib = u32::try_from(kib).expect("it is no more than there is room for");
+        let room = Arc::clone(&self.room).acquire_many_owned(kib);
+        let room = tokio::select! {
+            room = room => room.expect("nobody closes it"),
+            () = self.events.closed() => return Err(Gone),
+        };
+        self.events.send((event, room)).await.map_err(|_| Gone)
     }
 }
 
-fn print_all(mut output: Output, mut events: mpsc::Receiver<Event>) -> (Output, io::Result<()>) {
+fn print_all(mut output: Output, mut events: mpsc::Receiver<Waiting>) -> (Output, io::Result<()>) {
     let mut print = || {
-        while let Some(event) = events.blocking_recv() {
+        while let Some((event, _room)) = events.blocking_recv() {
             output.show(&event)?;
-            while let Ok(event) = events.try_recv() {
+            while let Ok((event, _room)) = events.try_recv() {
                 output.show(&event)?;
             }
             output.flush()?;
@@ -75,4 +90,27 @@ fn print_all(mut output: Output, mut events: mpsc::Receiver<Event>) -> (Output, 
     };
     let written = print();
     (output, written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Way;
+
+    #[tokio::test]
+    async fn no_more_waits_than_there_is_room_for() {
+        let (events, mut waiting) = mpsc::channel(WAITING);
+        let share = Share { events, room: Arc::new(Semaphore::new(WAITING_KIB)) };
+        let message = || Event::Message { way: Way::In, message: vec![0; WAITING_KIB * 1024 + 1].into() };
+        share.show(message()).await.expect("there is room");
+        tokio::select! {
+            biased;
+            _ = share.show(message()) => panic!("there is no room"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(waiting.recv().await.expect("it waits"));
+        share.show(message()).await.expect("there is room again");
+        drop(waiting);
+        assert!(share.show(message()).await.is_err(), "nobody prints any more");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye::{
     CloseCode, CloseFrame,
+    client::Loss,
     proto::{
         connection::{End, Initiator},
         frame::{Header, Opcode},
@@ -75,6 +76,15 @@ pub(crate) fn closed(end: &End) -> String {
         End::Lost => "the connection was lost: it ended without a closing handshake (1006)".into(),
         End::TimedOut(timeout) => timeout.to_string(),
         _ => "abandoned".into(),
+    }
+}
+
+pub(crate) fn lost(loss: &Loss) -> String {
+    match loss {
+        Loss::Closed(Some(end)) => closed(end),
+        Loss::NotConnected(error) => format!("no connection: {error}"),
+        Loss::Failed(error) => error.to_string(),
+        _ => "closed".into(),
     }
 }
 

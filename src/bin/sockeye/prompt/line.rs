@@ -155,10 +155,10 @@ impl Line {
     }
 
     fn insert(&mut self, characters: impl IntoIterator<Item = char>) {
-        for character in characters {
-            self.text.insert(self.cursor, character);
-            self.cursor += 1;
-        }
+        let behind = self.text.split_off(self.cursor);
+        self.text.extend(characters);
+        self.cursor = self.text.len();
+        self.text.extend(behind);
     }
 
     /// Removes what Ctrl-Y brings back.

@@ -1,6 +1,12 @@
 //! Draws the prompt: below everything else, over as many rows as it needs.
 
-use std::io::{self, Stdout, Write as _, stdout};
+use std::{
+    io::{self, Stdout, Write as _, stdout},
+    ops::Range,
+    sync::mpsc::sync_channel,
+    thread,
+    time::Duration,
+};
 
 use console::{AnsiCodeIterator, measure_text_width};
 use crossterm::{
@@ -8,11 +14,14 @@ use crossterm::{
     cursor::{MoveTo, MoveToColumn, MoveUp},
     event::{DisableBracketedPaste, EnableBracketedPaste},
     style::Print,
-    terminal::{Clear, ClearType, disable_raw_mode, enable_raw_mode, size},
+    terminal::{Clear, ClearType, disable_raw_mode, enable_raw_mode, is_raw_mode_enabled, size},
 };
 
 use super::line::Line;
 use crate::output::{Colours, Part, escape::escaped};
+
+/// How long a terminal has to take a few bytes before the process ends without it.
+const BRIEFLY: Duration = Duration::from_millis(300);
 
 /// The terminal, in raw mode for as long as this is there.
 pub(super) struct Screen {
@@ -82,9 +91,11 @@ impl Screen {
 
     /// Writes the prompt, and puts the cursor to its place.
     fn queue(&mut self, line: &Line) -> io::Result<()> {
-        // Some terminals do not say how wide they are; a wide character needs two columns.
-        let columns = size().map_or(0, |(columns, _)| usize::from(columns));
-        let columns = if columns == 0 { 80 } else { columns.max(2) };
+        // Some terminals do not say how large they are; a wide character needs two columns.
+        let (columns, height) = size().unwrap_or_default();
+        let columns = if columns == 0 { 80 } else { usize::from(columns).max(2) };
+        // tmux keeps what is cleared from the first row on, so that one is left alone.
+        let height = if height == 0 { 24 } else { usize::from(height) }.saturating_sub(1).max(1);
         let (mark, text, cursor) = line.view();
         // A line end in the line has to be seen, and not to be obeyed.
         let visible = |text: &str| escaped(&text.replace('\n', "⏎")).into_owned();
@@ -94,11 +105,13 @@ impl Screen {
         let before = format!("{mark}{}", visible(&before));
         let rows = wrapped(&format!("{before}{}", visible(&behind)), columns);
         let to_cursor = wrapped(&before, columns);
-        self.out.queue(Print(rows.join("\r\n")))?;
         let row = to_cursor.len() - 1;
         let column = to_cursor.last().map_or(0, |row| measure_text_width(row));
-        if rows.len() - 1 > row {
-            self.out.queue(MoveUp(narrow(rows.len() - 1 - row)))?;
+        let shown = around(row, rows.len(), height);
+        self.out.queue(Print(rows[shown.clone()].join("\r\n")))?;
+        let (row, below) = (row - shown.start, shown.end - 1 - row);
+        if below > 0 {
+            self.out.queue(MoveUp(narrow(below)))?;
         }
         self.out.queue(MoveToColumn(narrow(column.min(columns - 1))))?;
         self.above = narrow(row);
@@ -109,9 +122,33 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone does not mind.
-        let _ = self.out.queue(DisableBracketedPaste).and_then(|out| out.flush());
         let _ = disable_raw_mode();
+        let _ = self.out.queue(DisableBracketedPaste).and_then(|out| out.flush());
     }
+}
+
+/// Leaves the terminal as it was if it has a prompt, whatever the prompt's thread is doing; says whether it had one.
+pub(crate) fn restore() -> bool {
+    if !is_raw_mode_enabled().unwrap_or(false) {
+        return false;
+    }
+    let _ = disable_raw_mode();
+    let (written, wait) = sync_channel(1);
+    // The terminal may take nothing, or that thread may be stuck in writing to it.
+    thread::spawn(move || {
+        let _ = stdout().queue(DisableBracketedPaste).and_then(|out| out.flush());
+        written.send(())
+    });
+    let _ = wait.recv_timeout(BRIEFLY);
+    true
+}
+
+/// As many rows as the screen has, of so many, with this one in the middle if it can be: what is above the screen could not
+/// be erased.
+fn around(row: usize, rows: usize, height: usize) -> Range<usize> {
+    let height = height.min(rows);
+    let start = row.saturating_sub(height / 2).min(rows - height);
+    start..start + height
 }
 
 /// Cuts text into rows of so many columns; colours take no room.
@@ -142,7 +179,17 @@ fn narrow(count: usize) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{around, wrapped};
+
+    #[test]
+    fn no_more_rows_are_drawn_than_the_screen_has() {
+        assert_eq!(around(0, 1, 24), 0..1);
+        assert_eq!(around(5, 6, 24), 0..6);
+        assert_eq!(around(0, 100, 24), 0..24);
+        assert_eq!(around(50, 100, 24), 38..62);
+        assert_eq!(around(99, 100, 24), 76..100);
+        assert_eq!(around(99, 100, 1), 99..100);
+    }
 
     #[test]
     fn rows_are_as_wide_as_the_screen_and_colours_take_no_room() {

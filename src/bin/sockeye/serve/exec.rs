@@ -1,6 +1,6 @@
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -12,10 +12,16 @@ use tokio::{
     time::timeout,
 };
 
-use super::Fault;
+use super::{
+    Fault,
+    environment::{self, Scheme},
+};
+use crate::args::ServeArgs;
 
 /// How long a command has to end once its input has.
 const GRACE: Duration = Duration::from_secs(5);
+/// The longest line of a command, which is held until its end.
+const MAX_LINE: usize = 16 << 20;
 /// The most that one read of raw output takes.
 const CHUNK: usize = 64 * 1024;
 
@@ -23,6 +29,7 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct Exec {
     command: String,
     form: Form,
+    scheme: Scheme,
 }
 
 #[derive(Clone, Copy)]
@@ -32,8 +39,10 @@ enum Form {
 }
 
 impl Exec {
-    pub(super) fn new(command: String, is_binary: bool) -> Self {
-        Self { command, form: if is_binary { Form::Raw } else { Form::Lines } }
+    pub(super) fn new(command: String, args: &ServeArgs) -> Self {
+        let form = if args.binary { Form::Raw } else { Form::Lines };
+        let scheme = if args.cert.is_some() { Scheme::Wss } else { Scheme::Ws };
+        Self { command, form, scheme }
     }
 
     /// Runs the command for as long as the connection lasts, and the other way round.
@@ -58,10 +67,7 @@ impl Exec {
     fn spawn(&self, ws: &WebSocket, request: &Request) -> io::Result<Child> {
         let mut command = shell(&self.command);
         command
-            .env("WS_PATH", request.path())
-            .env("WS_QUERY", request.query().unwrap_or_default())
-            .env("WS_ORIGIN", request.origin().unwrap_or_default())
-            .env("WS_SUBPROTOCOL", ws.subprotocol().unwrap_or_default())
+            .envs(environment::of(ws, request, self.scheme))
             .env_remove("SOCKEYE_AUTH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -137,14 +143,29 @@ impl Output {
                 Ok((read > 0).then(|| chunk.into()))
             }
             Form::Lines => {
-                if self.reader.read_until(b'\n', &mut self.line).await? == 0 && self.line.is_empty() {
-                    return Ok(None);
-                }
-                let mut line = std::mem::take(&mut self.line);
-                if line.last() == Some(&b'\n') {
-                    line.pop();
-                }
-                Ok(Some(String::from_utf8(line).map_or_else(|raw| raw.into_bytes().into(), Message::from)))
+                let line = self.line().await?;
+                Ok(line.map(|line| String::from_utf8(line).map_or_else(|raw| raw.into_bytes().into(), Message::from)))
+            }
+        }
+    }
+
+    /// The next line, without its end; cancelled, nothing is lost of it.
+    async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let read = self.reader.fill_buf().await?;
+            if read.is_empty() {
+                let rest = mem::take(&mut self.line);
+                return Ok((!rest.is_empty()).then_some(rest));
+            }
+            let end = read.iter().position(|&byte| byte == b'\n');
+            let len = end.unwrap_or(read.len());
+            if self.line.len() + len > MAX_LINE {
+                return Err(io::Error::other(format!("it wrote a line of more than {MAX_LINE} bytes")));
+            }
+            self.line.extend_from_slice(&read[..len]);
+            self.reader.consume(len + usize::from(end.is_some()));
+            if end.is_some() {
+                return Ok(Some(mem::take(&mut self.line)));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `sockeye serve`: echo, broadcast or a command for each connection, and files.
 
 mod broadcast;
+mod environment;
 mod exec;
 mod files;
 
@@ -12,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -24,11 +26,15 @@ use sockeye::{
 use self::{broadcast::Room, exec::Exec, files::Files};
 use crate::{
     args::{Handling, ServeArgs},
+    ending::Ending,
     exit::{Failure, Status},
     output::{Part, Style, Verbosity, escape::escaped, say, words},
 };
 
-/// Runs the command until Ctrl-C.
+/// How long connections have to end once an end is asked for.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs the command until somebody asks for its end.
 pub(crate) async fn run(args: ServeArgs, style: Style) -> io::Result<Status> {
     match serve(&args, style).await {
         Ok(()) => Ok(Status::Clean),
@@ -40,7 +46,9 @@ pub(crate) async fn run(args: ServeArgs, style: Style) -> io::Result<Status> {
 }
 
 async fn serve(args: &ServeArgs, style: Style) -> Result<(), Failure> {
-    let server = server(args).await?;
+    let server = server(args).await?.drain_timeout(DRAIN);
+    // What does not end in order by then, such as a log that nobody reads, ends all the same.
+    let ending = Ending::listen(DRAIN + Duration::from_secs(2));
     let address = server.local_addr().map_err(|error| Failure::new(Status::Network, error.to_string()))?;
     let (scheme, page) = if args.cert.is_some() { ("wss", "https") } else { ("ws", "http") };
     let mut announcement = format!("listening on {scheme}://{address}\n");
@@ -54,7 +62,7 @@ async fn serve(args: &ServeArgs, style: Style) -> Result<(), Failure> {
     let handler = Arc::new(match args.handling() {
         Handling::Echo => Handler::Echo,
         Handling::Broadcast => Handler::Broadcast(Room::default()),
-        Handling::Exec { command } => Handler::Exec(Exec::new(command, args.binary)),
+        Handling::Exec { command } => Handler::Exec(Exec::new(command, args)),
     });
     let served = server.serve_until(
         move |ws, request| {
@@ -62,10 +70,7 @@ async fn serve(args: &ServeArgs, style: Style) -> Result<(), Failure> {
             async move { log.around(ws, request, &handler).await }
         },
         async {
-            // Without signals, it is the process that is ended.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending().await
-            }
+            ending.asked_for().await;
         },
     );
     served.await.map_err(|error| Failure::new(Status::Network, error.to_string()))
