@@ -85,7 +85,8 @@ struct OpenMessage {
 }
 
 impl SendHalf {
-    pub(crate) fn new(config: &Config, keys: Option<MaskingKeys>, deflater: Option<Deflater>, now: Instant) -> Self {
+    /// A server's.
+    pub(crate) fn new(config: &Config, deflater: Option<Deflater>, now: Instant) -> Self {
         let limits = &config.limits;
         Self {
             state: State::Open,
@@ -95,7 +96,7 @@ impl SendHalf {
                 queued_age: limits.max_queued_age,
                 pings: limits.max_pings,
             },
-            keys,
+            keys: None,
             output: Output::default(),
             deflater,
             open: None,
@@ -109,6 +110,12 @@ impl SendHalf {
             backlog: Backlog::new(config.slow_reader, limits, now).map(Box::new),
             pings: None,
         }
+    }
+
+    /// Makes a client's of it.
+    pub(crate) fn masking_with(mut self, keys: MaskingKeys) -> Self {
+        self.keys = Some(keys);
+        self
     }
 
     pub(crate) const fn role(&self) -> Role {
