@@ -356,3 +356,48 @@ async fn waits_for_a_place_among_the_streams() {
     let (ws, _second) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
     ws.unwrap();
 }
+
+#[tokio::test]
+async fn websocket_that_waits_and_is_not_polled_does_not_keep_the_window_from_the_others() {
+    const WINDOW: usize = 65_535; // of the connection; that of a stream is larger
+    let (io, theirs) = duplex(64 * 1024);
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut builder = h2::server::Builder::new();
+        builder.enable_connect_protocol().initial_window_size(1 << 20);
+        let mut connection = builder.handshake::<_, Bytes>(theirs).await.unwrap();
+        while let Some(Ok(asked)) = connection.accept().await {
+            let _ = sender.send(asked);
+        }
+    });
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let (stuck, mut raw_stuck) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let (other, mut raw_other) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let (mut stuck, mut other) = (stuck.unwrap(), other.unwrap());
+
+    let mut came = 0;
+    let fill = async {
+        while came < WINDOW {
+            came += raw_stuck.recv.data().await.unwrap().unwrap().len();
+        }
+    };
+    tokio::select! {
+        sent = stuck.send(vec![0; 1 << 20]) => panic!("there is no room for it: {sent:?}"),
+        () = unhung(fill) => {}
+    }
+    // It waits for a window, and is polled no more.
+    raw_stuck.recv.flow_control().release_capacity(WINDOW).unwrap();
+    other.send("here").await.unwrap();
+    assert_eq!(unhung(raw_other.bytes(2)).await, [TEXT, 0x84]);
+
+    // It goes on where it was.
+    raw_stuck.recv.flow_control().release_capacity(came - WINDOW).unwrap();
+    let rest = async {
+        while came < 1 << 20 {
+            let data = raw_stuck.recv.data().await.unwrap().unwrap();
+            raw_stuck.recv.flow_control().release_capacity(data.len()).unwrap();
+            came += data.len();
+        }
+    };
+    unhung(async { tokio::join!(rest, async { stuck.flush().await.unwrap() }) }).await;
+}

@@ -88,10 +88,13 @@ impl AsyncWrite for Stream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.send.reserve_capacity(buf.len().min(MAX_WRITE));
+        let wanted = buf.len().min(MAX_WRITE);
+        self.send.reserve_capacity(wanted);
         while self.send.capacity() == 0 {
+            // Who waits here may never be polled again, and is not to be given a window that the others share.
+            self.send.reserve_capacity(1);
             match ready!(self.send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => self.send.reserve_capacity(wanted),
                 Some(Err(error)) => return Poll::Ready(Err(error.into_io_error())),
                 None => return Poll::Ready(Err(self.lost(cx))),
             }
