@@ -401,3 +401,24 @@ async fn websocket_that_waits_and_is_not_polled_does_not_keep_the_window_from_th
     };
     unhung(async { tokio::join!(rest, async { stuck.flush().await.unwrap() }) }).await;
 }
+
+#[tokio::test]
+async fn server_that_cuts_messages_into_bytes_for_nobody_loses_the_connection() {
+    let (io, mut asked) = asked();
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let (ws, mut raw) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let _unread = ws.unwrap();
+    // Each frame of a byte takes a byte of the window, of which there are 2²⁰, and more of memory than that.
+    let flood = async {
+        for _ in 0..1 << 20 {
+            raw.send.reserve_capacity(1);
+            let capacity = std::future::poll_fn(|cx| raw.send.poll_capacity(cx)).await;
+            if !matches!(capacity, Some(Ok(_))) || raw.send.send_data(Bytes::from_static(&[0]), false).is_err() {
+                break;
+            }
+        }
+    };
+    unhung(flood).await;
+    assert!(unhung(asked.recv()).await.is_none(), "the connection is gone");
+    assert!(matches!(unhung(http2.open(connect(URL))).await, Err(Error::Http2(_) | Error::Io(_))));
+}

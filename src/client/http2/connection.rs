@@ -29,6 +29,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// As much as there may be, as it is shared: a WebSocket that nobody reads is held by its own window, and must not be in
 /// the way of the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// What small DATA frames that wait unread may cost beyond their bytes, 256 less their length each: some 280,000 of them.
+/// The library would allow for as much as half the connection's window, which here is no limit.
+const SMALL_FRAMES: usize = 64 * 1024 * 1024;
 
 /// An HTTP/2 connection to a server, on which many WebSockets can be opened (RFC 8441). Its clones are the same connection.
 ///
@@ -42,6 +45,9 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// ```
 ///
 /// The connection ends when this and all its WebSockets are dropped.
+///
+/// Of each WebSocket, 1 MiB may come unread before the server has to wait; a server that sends it in some 280,000 frames of a
+/// few bytes loses the connection.
 #[derive(Clone)]
 pub struct Http2 {
     requests: SendRequest<Bytes>,
@@ -124,6 +130,7 @@ impl Http2 {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .data_frame_budget(SMALL_FRAMES)
             .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX));
         let started = async {
             let (requests, mut connection) = builder.handshake(io).await.map_err(failed)?;
