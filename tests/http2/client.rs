@@ -422,3 +422,27 @@ async fn server_that_cuts_messages_into_bytes_for_nobody_loses_the_connection() 
     assert!(unhung(asked.recv()).await.is_none(), "the connection is gone");
     assert!(matches!(unhung(http2.open(connect(URL))).await, Err(Error::Http2(_) | Error::Io(_))));
 }
+
+#[tokio::test]
+async fn connection_is_for_the_origin_that_it_was_made_to() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut builder = h2::server::Builder::new();
+        let mut connection = builder.enable_connect_protocol().handshake::<_, Bytes>(tcp).await.unwrap();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            assert_eq!(request.uri().path(), "/news", "nobody else is asked for");
+            respond.send_response(Response::new(()), false).unwrap();
+        }
+    });
+    let http2 = unhung(Http2::connect(connect(format!("ws://{address}")))).await.unwrap();
+    unhung(http2.open(connect(format!("ws://{address}/news")))).await.unwrap();
+    let port = address.port();
+    for other in ["wss://127.0.0.1", "ws://localhost", "ws://127.0.0.2"].map(|other| format!("{other}:{port}/chat")) {
+        let error = unhung(http2.open(connect(&other[..]).header("Cookie", "session=secret"))).await.unwrap_err();
+        let Error::Http2(error) = error else { panic!("{error}") };
+        let connected = format!("ws://{address}");
+        assert_eq!(*error, Http2Error::OtherOrigin { connected, asked: other.replace("/chat", "") });
+    }
+}

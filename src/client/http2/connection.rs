@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use h2::{
@@ -18,7 +18,7 @@ use crate::{
     client::{Connect, connect::Options, dial::dial_http2, keys::next_key},
     proto::{
         connection::{Connection, DeflateSettings, Inbox, Timeout},
-        handshake::{Agreed, ClientRequest, HandshakeError, Response},
+        handshake::{Agreed, ClientRequest, HandshakeError, Response, WsUri},
         http::HeadError,
     },
     stream::after,
@@ -51,6 +51,8 @@ const SMALL_FRAMES: usize = 64 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Http2 {
     requests: SendRequest<Bytes>,
+    /// Where it was connected to, if that was done here.
+    to: Option<Arc<WsUri>>,
 }
 
 impl Http2 {
@@ -72,11 +74,12 @@ impl Http2 {
         if request.uri.is_secure() && !is_http2 {
             return Err(Http2Error::NotNegotiated.into());
         }
-        Self::start(io, options.config.limits, deadline).await
+        let started = Self::start(io, options.config.limits, deadline).await?;
+        Ok(Self { to: Some(Arc::new(request.uri)), ..started })
     }
 
     /// Makes an HTTP/2 connection of a transport that the caller brings: of TLS that has agreed on `h2`, or any other whose
-    /// other end speaks HTTP/2.
+    /// other end speaks HTTP/2. Whose requests it may carry is the caller's to know.
     ///
     /// # Errors
     ///
@@ -107,7 +110,8 @@ impl Http2 {
     ///
     /// # Errors
     ///
-    /// [`Error::Build`] for what cannot be asked for; [`Error::Handshake`] if the server refuses, with its response;
+    /// [`Error::Http2`] if the connection was made to another origin than `what` names, whose credentials are not for it
+    /// (RFC 9113 §9.1.1); [`Error::Build`] for what cannot be asked for; [`Error::Handshake`] if the server refuses, with its response;
     /// [`Error::TimedOut`], also if there are as many streams as the server allows; [`Error::Http2`] or [`Error::Io`] if
     /// the connection failed.
     ///
@@ -116,6 +120,12 @@ impl Http2 {
     /// Dropping the future resets the stream.
     pub async fn open_with_response(&self, what: Connect) -> Result<(WebSocket, Response), Error> {
         let (request, options) = what.into_parts()?;
+        if let Some(to) = &self.to
+            && !to.is_same_origin(&request.uri)
+        {
+            let [connected, asked] = [to, &request.uri].map(|uri| format!("{}://{}", uri.scheme(), uri.host_header()));
+            return Err(Http2Error::OtherOrigin { connected, asked }.into());
+        }
         let deadline = after(options.config.limits.handshake_timeout);
         self.ask(&request, &options, deadline).await
     }
@@ -154,7 +164,7 @@ impl Http2 {
         if !requests.is_extended_connect_protocol_enabled() {
             return Err(Http2Error::NoExtendedConnect.into());
         }
-        Ok(Self { requests })
+        Ok(Self { requests, to: None })
     }
 
     /// Makes the opening handshake (RFC 8441 §5).
