@@ -46,12 +46,13 @@
 //! | T36 | a window that is out of step | rfc7692_7_2_deflate: `stays_in_step_with_zlib_over_mixed_messages` (10⁵ in both roles), `stays_in_step_over_what_does_not_shrink_with_context_takeover` |
 //! | T37 | compressing on several threads | `compresses_for_senders_on_several_threads`, `message_to_many_clients_is_the_same_for_all_from_any_thread`, split: `senders_in_many_tasks_share_one_deflater` |
 //! | T38 | a deflate tail beyond its buffer | `ends_a_stream_without_touching_what_is_behind_it`, rfc7692_7_2_deflate: `sends_messages_of_every_length` |
+//! | T41 | control characters for the caller's terminal | cli: `control_characters_of_a_server_do_not_reach_the_standard_error`, and of messages at the prompt and in JSON: `lines_come_in_above_the_line_that_is_typed`, `events_are_lines_of_json_whatever_is_in_them` |
 //! | T42 | redirects | `client_follows_no_redirect`, `client_does_not_fall_back_to_plain_text` |
 //! | T43 | two frames cut at every byte | `reads_two_frames_cut_at_every_byte`, `two_large_frames_are_read_in_steps_of_every_kind`, all of rfc6455_5_4_splits |
 //! | T44 | codes of a Close | `surfaces_every_code_of_a_close`, `refuses_every_other_code_of_a_close`, rfc6455_7_close: `accepts_codes_that_may_stand_on_the_wire` |
 //! | T45 | all of it over TLS and Unix sockets | `is_told_over_tls_and_unix_of_every_fault` and the rest of `transports` |
 //!
-//! T41 waits for HTTP/2, T39 and T40 for Socket.IO.
+//! T39 and T40 wait for Socket.IO.
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used)] // the twins are tests too
 
