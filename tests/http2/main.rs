@@ -1,8 +1,8 @@
 //! WebSockets over HTTP/2 (RFC 8441): what each rule asks, and which test holds it.
 //!
 //! There is no public suite for this. The other end is the crate `h2` without a WebSocket library of ours, and where that
-//! would refuse to send what is to be sent, HTTP/2 frames as bytes. `tests/interop/http2` has node's `http2` and Debian's
-//! chromium in its place.
+//! would refuse to send what is to be sent, HTTP/2 frames as bytes. `tests/interop` has node's `http2` and Debian's chromium in
+//! its place, and `tests/proxies` has nghttpx between both ends.
 //!
 //! | rule | asks | server | client |
 //! |---|---|---|---|
