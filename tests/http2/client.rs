@@ -13,7 +13,7 @@ use sockeye::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 
 use crate::{
@@ -445,4 +445,35 @@ async fn connection_is_for_the_origin_that_it_was_made_to() {
         let connected = format!("ws://{address}");
         assert_eq!(*error, Http2Error::OtherOrigin { connected, asked: other.replace("/chat", "") });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_to_a_server_that_takes_nothing_ends_when_nobody_uses_it() {
+    let (io, theirs) = duplex(1024);
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let mut connection = server(theirs).await;
+        let mut open = Vec::new();
+        loop {
+            tokio::select! {
+                asked = connection.accept() => {
+                    let (request, mut respond) = asked.unwrap().unwrap();
+                    open.push((request, respond.send_response(Response::new(()), false).unwrap()));
+                }
+                _ = &mut stopped => return (connection, open),
+            }
+        }
+    });
+    let http2 = Http2::over(io).await.unwrap();
+    let mut ws = http2.open(connect(URL)).await.unwrap();
+    stop.send(()).unwrap();
+    let _idle = serving.await.unwrap();
+    let sending = tokio::time::timeout(Duration::from_secs(1), ws.send(vec![0; 1 << 20])).await;
+    assert!(sending.is_err(), "the server takes nothing");
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    drop(ws);
+    assert_eq!(tasks(), 1, "the connection's, as it may be used again");
+    drop(http2);
+    tokio::time::sleep(2 * Limits::trusted().close_timeout).await;
+    assert_eq!(tasks(), 0);
 }

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -9,6 +9,7 @@ use h2::{
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
     time::{Instant, timeout_at},
 };
 
@@ -53,7 +54,12 @@ pub struct Http2 {
     requests: SendRequest<Bytes>,
     /// Where it was connected to, if that was done here.
     to: Option<Arc<WsUri>>,
+    /// Held by this and all its WebSockets.
+    in_use: InUse,
 }
+
+/// Nothing is sent: the connection's task sees when the last one is dropped.
+pub(super) type InUse = mpsc::Sender<Infallible>;
 
 impl Http2 {
     /// Connects to the server of a URL, as its options say, and waits until the server has said that it takes WebSockets.
@@ -155,16 +161,17 @@ impl Http2 {
                     return Err(Http2Error::Connection { reason }.into());
                 }
             }
-            // What it fails of shows in the requests and streams.
-            tokio::spawn(connection);
-            Ok::<_, Error>(requests)
+            Ok::<_, Error>((requests, connection))
         };
-        let requests: SendRequest<Bytes> = timeout_at(deadline, started).await.map_err(|_| Timeout::Handshake)??;
+        let (requests, connection): (SendRequest<Bytes>, _) =
+            timeout_at(deadline, started).await.map_err(|_| Timeout::Handshake)??;
         // RFC 8441 §3: without it, "a client MUST NOT" use `:protocol`.
         if !requests.is_extended_connect_protocol_enabled() {
             return Err(Http2Error::NoExtendedConnect.into());
         }
-        Ok(Self { requests, to: None })
+        let (in_use, unused) = mpsc::channel(1);
+        tokio::spawn(run(connection, unused, limits.close_timeout));
+        Ok(Self { requests, to: None, in_use })
     }
 
     /// Makes the opening handshake (RFC 8441 §5).
@@ -197,7 +204,7 @@ impl Http2 {
         let deflate = request.deflate.clone().zip(deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
         let now = Instant::now().into_std();
         let connection = Connection::client(options.config, deflate.as_ref(), Box::new(next_key), now);
-        let io = Transport::new(Stream::new(send, recv));
+        let io = Transport::new(Stream::new(send, recv, self.in_use.clone()));
         let ws = WebSocket::new(io, connection, Inbox::new()).with_subprotocol(subprotocol.as_deref());
         Ok((ws, response))
     }
@@ -206,6 +213,15 @@ impl Http2 {
 impl fmt::Debug for Http2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2").finish_non_exhaustive()
+    }
+}
+
+/// Drives the connection, for as long as it is in use and its end may take. What it fails of shows in the requests and streams.
+async fn run(mut connection: impl Future + Unpin, mut unused: mpsc::Receiver<Infallible>, close_timeout: Duration) {
+    tokio::select! {
+        _ = &mut connection => {}
+        // A peer that takes nothing would keep it from saying that it ends.
+        _ = unused.recv() => drop(timeout_at(after(close_timeout), connection).await),
     }
 }
 

@@ -8,6 +8,8 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::connection::InUse;
+
 /// How much one write may hand over.
 const MAX_WRITE: usize = 64 * 1024;
 
@@ -21,11 +23,12 @@ pub(super) struct Stream {
     /// Of the last DATA frame, what is not read yet.
     data: Bytes,
     has_ended: bool,
+    _in_use: InUse,
 }
 
 impl Stream {
-    pub(super) const fn new(send: SendStream<Bytes>, recv: RecvStream) -> Self {
-        Self { send, recv, data: Bytes::new(), has_ended: false }
+    pub(super) const fn new(send: SendStream<Bytes>, recv: RecvStream, in_use: InUse) -> Self {
+        Self { send, recv, data: Bytes::new(), has_ended: false, _in_use: in_use }
     }
 
     /// Why the stream takes nothing more.
