@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Over HTTP/2 it needs axum's feature `http2`. The windows of `axum::serve` are hyper's own, so that a WebSocket which its
-//! handler does not read can stop the others of the same client; [`hyper`](crate::hyper) says how a server is made that has
-//! larger ones.
+//! handler does not read can stop the others of the same client, and with 2,100 small messages unread end them;
+//! [`hyper`](crate::hyper) says how a server is made that has larger ones.
 //!
 //! What the whole application has in common goes into the request's extensions, by axum's own `Extension`:
 //!
