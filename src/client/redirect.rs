@@ -2,12 +2,9 @@ use crate::{
     Error,
     proto::{
         handshake::{ClientRequest, Response, WsUri},
-        http::Headers,
+        http::{Headers, is_secret},
     },
 };
-
-/// Headers with which one origin knows a visitor, and which are no other's business.
-const CREDENTIALS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
 
 /// What a response redirects to, if it does (RFC 9110 §15.4).
 pub(super) fn location(response: &Response) -> Option<&str> {
@@ -30,9 +27,7 @@ pub(super) fn follow(request: &mut ClientRequest, location: &str) -> Result<(), 
     if !is_same_origin {
         let mut kept = Headers::new();
         for (name, value) in request.headers.iter() {
-            let is_dropped = name.eq_ignore_ascii_case("Host")
-                || CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential));
-            if !is_dropped {
+            if !name.eq_ignore_ascii_case("Host") && !is_secret(name) {
                 kept.push(name, value).map_err(|_| refused("a header cannot be sent again"))?;
             }
         }

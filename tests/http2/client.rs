@@ -477,3 +477,32 @@ async fn connection_to_a_server_that_takes_nothing_ends_when_nobody_uses_it() {
     tokio::time::sleep(2 * Limits::trusted().close_timeout).await;
     assert_eq!(tasks(), 0);
 }
+
+#[tokio::test]
+async fn credentials_are_in_no_table_of_http2() {
+    let (io, ours) = duplex(64 * 1024);
+    let (server_io, mut asked) = asked();
+    let (mut from_client, mut to_client) = tokio::io::split(ours);
+    let (mut from_server, mut to_server) = tokio::io::split(server_io);
+    let (told, mut heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    tokio::spawn(async move {
+        let mut bytes = [0; 4096];
+        while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
+            told.send(bytes[..read].to_vec()).unwrap();
+            to_server.write_all(&bytes[..read]).await.unwrap();
+        }
+    });
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let what = connect("wss://me:secret@server.example.com/").header("Cookie", "session=secret").header("X-Plain", "x");
+    let (opened, _raw) = unhung(async { tokio::join!(http2.open(what), accepted(&mut asked)) }).await;
+    opened.unwrap();
+    let mut sent = Vec::new();
+    while let Ok(bytes) = heard.try_recv() {
+        sent.extend(bytes);
+    }
+    // RFC 7541 §6.2.3: a literal that is never indexed begins with 0001 and the name's index, 23 and 32 of the static table.
+    for (name, literal) in [("authorization", [0x1f, 23 - 15]), ("cookie", [0x1f, 32 - 15])] {
+        assert!(sent.windows(2).any(|window| window == literal), "{name} in {sent:02x?}");
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
     proto::{
         connection::{Connection, DeflateSettings, Inbox, Timeout},
         handshake::{Agreed, ClientRequest, HandshakeError, Response, WsUri},
-        http::HeadError,
+        http::{HeadError, is_secret},
     },
     stream::after,
 };
@@ -234,8 +234,11 @@ fn head(request: &ClientRequest) -> Result<Request<()>, Error> {
     *head.method_mut() = Method::CONNECT;
     *head.uri_mut() = uri;
     for (name, value) in headers.iter() {
+        let mut value = HeaderValue::from_bytes(value).expect("it has no control characters");
+        // RFC 7541 §7.1.3: HTTP/2's tables, which others may share, have no credentials in them.
+        value.set_sensitive(is_secret(name));
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name is a token");
-        head.headers_mut().append(name, HeaderValue::from_bytes(value).expect("it has no control characters"));
+        head.headers_mut().append(name, value);
     }
     head.extensions_mut().insert(Protocol::from(connect.protocol.as_str()));
     Ok(head)
