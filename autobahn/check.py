@@ -18,6 +18,7 @@ import io
 import json
 import os
 import platform
+import random
 import socket
 import subprocess
 import sys
@@ -83,12 +84,30 @@ def agent(run):
     return "sockeye-" + run
 
 
+def ephemeral_ports():
+    try:
+        with io.open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            low, high = f.read().split()
+            return int(low), int(high)
+    except (IOError, ValueError):
+        return 32768, 65535
+
+
 def free_port():
-    s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
+    # Below those that the system gives to clients, and to servers that ask for
+    # any: one of these may be somebody's before it is listened on.
+    low, high = ephemeral_ports()
+    ports = [port for port in range(10000, 32768) if not low <= port <= high]
+    for port in random.sample(ports, min(100, len(ports))) + [0]:
+        s = socket.socket()
+        try:
+            s.bind(("127.0.0.1", port))
+            return s.getsockname()[1]
+        except socket.error:
+            pass
+        finally:
+            s.close()
+    raise SystemExit("there is no free port")
 
 
 def spec(run, url, which):

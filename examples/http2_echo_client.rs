@@ -1,7 +1,7 @@
 //! Opens many WebSockets on one HTTP/2 connection to an echo server, and checks what comes back.
 //!
 //! ```text
-//! cargo run --features http2,deflate --example http2_echo_client -- ws://127.0.0.1:9443/echo --websockets 100
+//! cargo run --release --features http2,deflate --example http2_echo_client -- ws://127.0.0.1:9443/echo --websockets 100
 //! ```
 //!
 //! With `ws://`, the server is taken to speak HTTP/2; `wss://` needs the feature `rustls` as well.

@@ -1,7 +1,7 @@
 //! Echoes over HTTP/1.1 and HTTP/2, with hyper: what a browser opens over `https://` uses RFC 8441.
 //!
 //! ```text
-//! cargo run --features hyper,deflate --example http2_echo_server -- --tls --port 9443
+//! cargo run --release --features hyper,deflate --example http2_echo_server -- --tls --port 9443
 //! ```
 //!
 //! With `--tls` it makes its own certificate for `localhost`. A browser that opens its address gets a page that says what

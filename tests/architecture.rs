@@ -1,4 +1,5 @@
-//! Holds the floors of ARCHITECTURE.md: who may import whom, and where `unsafe` may stand.
+//! Holds the floors of ARCHITECTURE.md: who may import whom, and where `unsafe` may stand; and what the README says of the
+//! sources and the tests themselves.
 
 use std::{
     collections::BTreeMap,
@@ -92,6 +93,45 @@ fn files_and_lines_keep_their_size() {
         let before_tests = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
         assert!(before_tests <= 500, "{}: {before_tests} lines before its tests", file.display());
     }
+}
+
+#[test]
+fn every_async_method_says_what_a_cancel_costs() {
+    for (file, source) in sources().into_iter().filter(|(file, _)| !file.starts_with("bin")) {
+        let mut docs = String::new();
+        for line in source.lines().map(str::trim) {
+            if line.starts_with("///") || line.starts_with("#[") {
+                docs.push_str(line);
+            } else {
+                let is_silent = line.starts_with("pub async fn") && !docs.contains("# Cancel safety");
+                assert!(!is_silent, "{}: {line}", file.display());
+                docs.clear();
+            }
+        }
+    }
+}
+
+#[test]
+fn readme_names_a_test_for_each_feature_and_counts_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !root.join("fuzz").exists() {
+        return; // not all that it speaks of is in the package
+    }
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("it is there");
+    let readme = read("README.md");
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let is_there = link.contains("://") || root.join(link).exists();
+        assert!(is_there, "the README links to {link}");
+    }
+    let features = readme.split("## What it does").nth(1).expect("a section").split("\n\n").nth(1).expect("a table");
+    for feature in features.lines().skip(2) {
+        let tests = feature.rsplit('|').nth(1).expect("a row has columns");
+        assert!(tests.contains("]("), "{feature}");
+    }
+    let targets = fs::read_dir(root.join("fuzz/fuzz_targets")).expect("it is there").count();
+    assert!(features.contains(&format!(" {targets} fuzz targets")), "there are {targets}");
+    let attacks = read("tests/hostile/main.rs").lines().filter(|line| line.starts_with("//! | T")).count();
+    assert!(features.contains(&format!("{attacks} published attacks")), "there are {attacks}");
 }
 
 /// The lines that are no comments.

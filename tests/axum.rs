@@ -4,7 +4,7 @@
 
 mod io;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -14,7 +14,7 @@ use axum::{
 };
 use io::unhung;
 use sockeye::{
-    CloseCode, Connect, DeflateConfig, Error, Limits, WebSocket,
+    CloseCode, Connect, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
     axum::{Rejection, Sockets, WebSocketUpgrade},
     client::Http2,
     connect,
@@ -23,8 +23,9 @@ use sockeye::{
         handshake::{HandshakeError, Origin},
     },
     server::Options,
+    stream::Metrics,
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot, task::JoinHandle};
 
 async fn echo(mut ws: WebSocket) -> Result<(), Error> {
     while let Some(message) = ws.recv().await? {
@@ -124,7 +125,7 @@ async fn handlers_of_every_shape_are_handlers() {
 
 /// The whole answer to a request that is not for a WebSocket.
 async fn http_1_1(address: SocketAddr, method: &str, path: &str) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     tcp.write_all(request.as_bytes()).await.unwrap();
@@ -159,6 +160,56 @@ async fn options_of_the_whole_application_hold() {
         while let Ok(Some(_)) = unhung(ws.recv()).await {}
         assert_eq!(close_code(&ws), CloseCode::MESSAGE_TOO_BIG);
     }
+}
+
+#[tokio::test]
+async fn metrics_of_the_whole_application_are_told() {
+    let log = Arc::new(io::told::Log::default());
+    let metrics: Arc<dyn Metrics> = log.clone();
+    let app = Router::new().route("/", any(async |ws: WebSocketUpgrade| -> Response { ws.on_upgrade(echo) }));
+    let address = serve(app.layer(Extension(metrics))).await;
+    for (number, ws) in over_both(address, "/", |ws| ws).await.into_iter().enumerate() {
+        let mut ws = ws.unwrap();
+        assert_eq!(unhung(log.line(1 + number)).await, "opened");
+        ws.send("hello").await.unwrap();
+        assert!(unhung(ws.recv()).await.unwrap().is_some());
+        unhung(ws.close(CloseCode::NORMAL, "bye")).await.unwrap();
+        assert_eq!(unhung(log.line(3 + number)).await, "closed by the peer with 1000 (\"bye\")");
+    }
+    // Masked there, unmasked back: a text of 5 bytes, and a Close of 5.
+    assert_eq!(log.bytes(), [2 * (6 + 5 + 6 + 5), 2 * (2 + 5 + 2 + 5)]);
+    for refused in over_both(address, "/", |ws| ws.header("Origin", "http://elsewhere.example")).await {
+        assert_eq!(refused_with(refused).0, 403);
+    }
+    assert_eq!([log.line(5).await, log.line(6).await], ["answered 403", "answered 403"]);
+}
+
+/// What comes of a request for a WebSocket, to a client that says nothing more: its frames up to the end.
+async fn frames_of_silence(app: Router) -> Vec<io::Frame> {
+    let mut peer = io::Peer::new(tokio::net::TcpStream::connect(serve(app).await).await.unwrap(), Role::Client);
+    peer.io.write_all(format!("{}\r\n", io::tcp::REQUEST).as_bytes()).await.unwrap();
+    peer.recv_head().await;
+    let mut frames = Vec::new();
+    while let Some(frame) = unhung(peer.recv()).await {
+        frames.push(frame);
+    }
+    frames
+}
+
+#[tokio::test]
+async fn client_that_answers_no_ping_is_let_go() {
+    let keepalive = Keepalive { interval: Duration::from_millis(10), timeout: Duration::from_millis(10) };
+    let keepalive = async move |ws: WebSocketUpgrade| -> Response { ws.keepalive(Some(keepalive)).on_upgrade(echo) };
+    let frames = frames_of_silence(Router::new().route("/chat", any(keepalive))).await;
+    assert_eq!(frames[0].0, io::PING);
+}
+
+#[tokio::test]
+async fn client_that_answers_no_close_is_let_go() {
+    let limits = Limits::internet().close_timeout(Duration::from_millis(10));
+    let hang_up = async move |ws: WebSocketUpgrade| -> Response { ws.limits(limits).on_upgrade(|_ws| async {}) };
+    let frames = frames_of_silence(Router::new().route("/chat", any(hang_up))).await;
+    assert_eq!(frames, [(io::CLOSE, io::close_payload(CloseCode::NORMAL, ""))]);
 }
 
 #[tokio::test]

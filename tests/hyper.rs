@@ -16,7 +16,7 @@ use hyper_util::{
 };
 use io::{BINARY, CLOSE, Peer, TEXT, close_payload, tcp::REQUEST, unhung};
 use sockeye::{
-    CloseCode, DeflateConfig, Error, Limits, Role, WebSocket,
+    CloseCode, DeflateConfig, Error, Keepalive, Limits, Role, WebSocket,
     hyper::{Rejection, Sockets, WebSocketLayer, WebSocketUpgrade},
     proto::{
         connection::End,
@@ -24,6 +24,7 @@ use sockeye::{
         http::Version,
     },
     server::{Budget, Options},
+    stream::Metrics,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -303,13 +304,99 @@ async fn one_websocket_too_many_is_told_503_and_its_place_is_given_to_the_next()
     let refused = sockeye::connect(&url[..]).await;
     assert!(matches!(refused, Err(Error::Handshake(error)) if refused_with(&error) == Some(503)));
     first.close(CloseCode::NORMAL, "").await.expect("it ends cleanly");
-    unhung(async {
-        while !sockets.is_empty() {
-            tokio::task::yield_now().await;
-        }
+    unhung(left(&sockets)).await;
+    sockeye::connect(&url[..]).await.expect("there is a place");
+}
+
+#[tokio::test]
+async fn metrics_are_told_of_each_websocket_and_of_what_is_refused() {
+    use tower_layer::Layer as _;
+    for by_layer in [false, true] {
+        let log = Arc::new(io::told::Log::default());
+        let metrics: Arc<dyn Metrics> = log.clone();
+        let address = if by_layer {
+            let layer = WebSocketLayer::new(|ws, _request| echo(ws)).metrics(metrics);
+            let pages = tower_service_fn(|_request: Request<Incoming>| async {
+                Ok::<_, Infallible>(Response::new(Full::from("a page")))
+            });
+            let service = layer.layer(pages);
+            listen(move || TowerToHyperService::new(service.clone())).await
+        } else {
+            serve(move |upgrade| upgrade.metrics(Arc::clone(&metrics)).on_upgrade(echo)).await
+        };
+        let mut ws = sockeye::connect(format!("ws://{address}/")).await.expect("it opens");
+        ws.send("hello").await.expect("it is open");
+        assert!(unhung(ws.recv()).await.expect("it is open").is_some());
+        ws.close(CloseCode::NORMAL, "bye").await.expect("it ends cleanly");
+        assert_eq!(unhung(log.line(1)).await, "opened");
+        assert_eq!(unhung(log.line(2)).await, "closed by the peer with 1000 (\"bye\")");
+        // Masked there, unmasked back: a text of 5 bytes, and a Close of 5.
+        assert_eq!(log.bytes(), [6 + 5 + 6 + 5, 2 + 5 + 2 + 5]);
+        let elsewhere = format!("{REQUEST}Origin: http://elsewhere.example\r\n\r\n");
+        assert!(unhung(ask(address, &elsewhere)).await.0.starts_with("http/1.1 403 "));
+        assert_eq!(unhung(log.line(3)).await, "answered 403");
+        // What is no proper request is the layer's to answer, or the application's.
+        let malformed = format!("{}\r\n", REQUEST.replace("dGhl", "dGh"));
+        assert!(unhung(ask(address, &malformed)).await.0.starts_with("http/1.1 400 "));
+        let page = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        unhung(ask(address, page)).await;
+        assert_eq!(log.len(), if by_layer { 4 } else { 3 });
+    }
+}
+
+/// A server with these options, and a client that says nothing behind its request.
+async fn silent_client(options: Options, handler: impl Fn(WebSocket) -> Handling + Send + Sync + 'static) -> Silent {
+    let sockets = Sockets::new();
+    let ours = sockets.clone();
+    let handler = Arc::new(handler);
+    let address = serve(move |upgrade| {
+        let handler = Arc::clone(&handler);
+        upgrade.options(options.clone()).sockets(&ours).on_upgrade(move |ws| handler(ws))
     })
     .await;
-    sockeye::connect(&url[..]).await.expect("there is a place");
+    let mut peer = peer(address).await;
+    peer.io.write_all(format!("{REQUEST}\r\n").as_bytes()).await.expect("the server takes it");
+    peer.recv_head().await;
+    (peer, sockets)
+}
+
+type Silent = (Peer<TcpStream>, Sockets);
+type Handling = std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+#[tokio::test]
+async fn client_that_answers_no_ping_is_let_go() {
+    let mut options = Options::default();
+    options.config.keepalive =
+        Some(Keepalive { interval: Duration::from_millis(10), timeout: Duration::from_millis(10) });
+    let (mut peer, sockets) = silent_client(options, |ws| Box::pin(echo(ws))).await;
+    assert_eq!(unhung(peer.recv()).await.expect("a Ping comes first").0, io::PING);
+    while let Some((first, _)) = unhung(peer.recv()).await {
+        assert_ne!(first, TEXT, "nobody has said anything");
+    }
+    drop(peer);
+    unhung(left(&sockets)).await;
+}
+
+#[tokio::test]
+async fn client_that_answers_no_close_is_let_go() {
+    let mut options = Options::default();
+    options.config.limits = Limits::internet().close_timeout(Duration::from_millis(10));
+    let (mut peer, sockets) = silent_client(options, |ws| {
+        Box::pin(async {
+            drop(ws);
+            Ok(())
+        })
+    })
+    .await;
+    assert_eq!(unhung(peer.recv_close()).await, 1000);
+    assert_eq!(unhung(peer.recv()).await, None, "the transport ends, though the client has not said that it does");
+    unhung(left(&sockets)).await;
+}
+
+async fn left(sockets: &Sockets) {
+    while !sockets.is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -367,63 +367,28 @@ async fn shutdown_does_not_wait_for_those_who_have_not_asked_for_anything() {
     .await;
 }
 
-/// What a server tells its metrics, in words.
-#[derive(Default)]
-struct Log(std::sync::Mutex<Vec<String>>, std::sync::atomic::AtomicUsize, std::sync::atomic::AtomicUsize);
-
-impl Log {
-    fn tell(&self, what: String) {
-        self.0.lock().expect("nobody panics with it").push(what);
-    }
-}
-
-impl sockeye::stream::Metrics for Log {
-    fn opened(&self) {
-        self.tell("opened".into());
-    }
-    fn answered(&self, status: u16) {
-        self.tell(format!("answered {status}"));
-    }
-    fn received(&self, bytes: usize) {
-        self.1.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
-    }
-    fn sent(&self, bytes: usize) {
-        self.2.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
-    }
-    fn ended(&self, end: Option<&sockeye::proto::connection::End>, _lasted: Duration) {
-        self.tell(end.map_or("dropped".into(), ToString::to_string));
-    }
-}
-
 #[tokio::test]
 async fn metrics_are_told_of_every_connection_once() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(io::told::Log::default());
     let server = io::tcp::serve(bind().await.metrics(Arc::clone(&log) as Arc<_>).max_connections(1), io::tcp::echo);
-    let told = async |count: usize| {
-        while log.0.lock().unwrap().len() < count {
-            tokio::task::yield_now().await;
-        }
-        log.0.lock().unwrap().last().cloned().unwrap()
-    };
     unhung(async {
         let mut ws = connect(server.url()).await.unwrap();
         ws.send("hello").await.unwrap();
         ws.recv().await.unwrap();
         assert!(connect(server.url()).await.is_err());
-        assert_eq!(told(2).await, "answered 503");
+        assert_eq!(log.line(2).await, "answered 503");
         ws.close(CloseCode::NORMAL, "bye").await.unwrap();
-        assert_eq!(told(3).await, "closed by the peer with 1000 (\"bye\")");
+        assert_eq!(log.line(3).await, "closed by the peer with 1000 (\"bye\")");
         // Masked there, unmasked back: a text of 5 bytes, and a Close of 5.
-        let counted = [&log.1, &log.2].map(|bytes| bytes.load(std::sync::atomic::Ordering::Relaxed));
-        assert_eq!(counted, [6 + 5 + 6 + 5, 2 + 5 + 2 + 5]);
+        assert_eq!(log.bytes(), [6 + 5 + 6 + 5, 2 + 5 + 2 + 5]);
         let lost = loop {
             if let Ok(client) = connect(server.url()).await {
                 break client;
             }
         };
-        let before = log.0.lock().unwrap().len();
+        let before = log.len();
         drop(lost);
-        assert!(told(before + 1).await.starts_with("lost"));
+        assert!(log.line(before + 1).await.starts_with("lost"));
     })
     .await;
 }

@@ -1,12 +1,12 @@
 //! Through real proxies: `tests/proxies/run` starts them and says where they are.
-#![cfg(all(feature = "client", feature = "deflate", feature = "proxy", feature = "rustls"))]
+#![cfg(all(feature = "client", feature = "deflate", feature = "http2", feature = "proxy", feature = "rustls"))]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::env;
 
 use sockeye::{
     CloseCode, Connect, DeflateConfig, Error, Message, ProxyError, WebSocket,
-    client::Proxy,
+    client::{Http2, Proxy},
     connect,
     proto::{
         connection::{End, Initiator},
@@ -43,6 +43,31 @@ async fn server_behind_nginx_and_haproxy_echoes() {
         talk(trusting(connect(format!("ws://127.0.0.1:{}/", port(name)))).proxy(Proxy::none()).await.unwrap()).await;
         let url = format!("wss://localhost:{}/", port(&format!("{name}_TLS")));
         talk(trusting(connect(url)).proxy(Proxy::none()).await.unwrap()).await;
+    }
+}
+
+/// RFC 8441 to the proxy, and to the server either that or an upgrade of HTTP/1.1; and the other way round.
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn websockets_over_http2_go_through_nghttpx() {
+    for (name, version) in [("NGHTTPX_H1", "HTTP/1.1"), ("NGHTTPX_H2", "HTTP/2.0")] {
+        let host = format!("localhost:{}", port(name));
+        let url = || trusting(connect(format!("wss://{host}/echo"))).proxy(Proxy::none());
+        let http2 = Http2::connect(url()).await.unwrap();
+        let (first, second) = tokio::join!(http2.open(url()), http2.open(url()));
+        tokio::join!(talk(first.unwrap()), talk(second.unwrap()));
+        talk(url().http2().await.unwrap()).await;
+        talk(url().await.unwrap()).await;
+
+        // The server says how it was asked.
+        for asking in [http2.open(url().subprotocols(["version"])).await, url().subprotocols(["version"]).await] {
+            let mut ws = asking.unwrap();
+            assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some(version));
+            talk(ws).await;
+        }
+        talk(http2.open(url().header("Origin", format!("https://{host}"))).await.unwrap()).await;
+        let refused = http2.open(url().header("Origin", "https://evil.example")).await.unwrap_err();
+        assert_eq!(status(&refused), 403, "{refused}");
     }
 }
 

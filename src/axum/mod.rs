@@ -18,18 +18,22 @@
 //! ```
 //!
 //! Over HTTP/2 it needs axum's feature `http2`. The windows of `axum::serve` are hyper's own, so that a WebSocket which its
-//! handler does not read can stop the others of the same client; [`hyper`](crate::hyper) says how a server is made that has
-//! larger ones.
+//! handler does not read can stop the others of the same client, and with 2,100 small messages unread end them;
+//! [`hyper`](crate::hyper) says how a server is made that has larger ones.
 //!
 //! What the whole application has in common goes into the request's extensions, by axum's own `Extension`:
 //!
 //! ```
-//! # use sockeye::{hyper::Sockets, proto::handshake::Origin, server::Options};
+//! # use std::sync::Arc;
+//! # use sockeye::{hyper::Sockets, proto::handshake::Origin, server::Options, stream::Metrics};
+//! # struct Counters;
+//! # impl Metrics for Counters {}
 //! # fn example(app: axum::Router) -> Result<axum::Router, sockeye::proto::handshake::InvalidOrigin> {
 //! let mut options = Options::default();
 //! options.origin = Origin::same_host().allow(["https://app.example.com"])?;
 //! let sockets = Sockets::new(); // `sockets.shut_down(…)` ends them all
-//! let app = app.layer(axum::Extension(options)).layer(axum::Extension(sockets));
+//! let metrics: Arc<dyn Metrics> = Arc::new(Counters);
+//! let app = app.layer(axum::Extension(options)).layer(axum::Extension(sockets)).layer(axum::Extension(metrics));
 //! # Ok(app) }
 //! ```
 

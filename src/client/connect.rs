@@ -241,7 +241,7 @@ impl Connect {
             let Some(location) = location else { return Err(Error::Handshake(error)) };
             redirect::follow(&mut request, location)?;
             #[cfg(feature = "tracing")]
-            tracing::debug!(target: "sockeye::client", uri = %request.uri, "redirected");
+            tracing::debug!(target: "sockeye::client", server = request.uri.host_header(), "redirected");
             redirects -= 1;
         }
     }

@@ -85,7 +85,12 @@ async fn unix(_path: &str) -> Result<Transport, Error> {
 async fn tls(options: &Options) -> Result<ClientTls, Error> {
     match &options.tls {
         Some(tls) => Ok(tls.clone()),
-        // It reads files.
-        None => Ok(tokio::task::spawn_blocking(ClientTls::platform).await.map_err(std::io::Error::other)??),
+        None => platform_tls().await,
     }
+}
+
+/// [`ClientTls::platform`], which reads files.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+pub(super) async fn platform_tls() -> Result<ClientTls, Error> {
+    Ok(tokio::task::spawn_blocking(ClientTls::platform).await.map_err(std::io::Error::other)??)
 }

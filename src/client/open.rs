@@ -32,7 +32,7 @@ pub(super) async fn dial_and_open(
     }
     let io = dial(&request.uri, options, deadline).await?;
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "sockeye::client", uri = %request.uri, "connected");
+    tracing::debug!(target: "sockeye::client", server = request.uri.host_header(), "connected");
     open(io, request, options, deadline).await
 }
 

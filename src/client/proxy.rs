@@ -95,7 +95,7 @@ impl Proxy {
 /// TLS to the proxy itself, whom the platform has to trust.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 async fn secured(io: Transport, host: &str) -> Result<Transport, Error> {
-    crate::tls::ClientTls::platform()?.connect(host, io).await
+    super::dial::platform_tls().await?.connect(host, io).await
 }
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]

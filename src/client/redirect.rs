@@ -2,12 +2,9 @@ use crate::{
     Error,
     proto::{
         handshake::{ClientRequest, Response, WsUri},
-        http::Headers,
+        http::{Headers, is_secret},
     },
 };
-
-/// Headers with which one origin knows a visitor, and which are no other's business.
-const CREDENTIALS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
 
 /// What a response redirects to, if it does (RFC 9110 §15.4).
 pub(super) fn location(response: &Response) -> Option<&str> {
@@ -23,34 +20,31 @@ pub(super) fn follow(request: &mut ClientRequest, location: &str) -> Result<(), 
     if request.uri.is_secure() && !target.is_secure() {
         return Err(refused("it leaves TLS"));
     }
-    if target.socket().is_some() {
+    let is_same_origin = request.uri.is_same_origin(&target);
+    if target.socket().is_some() && !is_same_origin {
         return Err(refused("it is a socket of this machine"));
     }
-    if origin(&request.uri) != origin(&target) {
+    if !is_same_origin {
         let mut kept = Headers::new();
         for (name, value) in request.headers.iter() {
-            let is_dropped = name.eq_ignore_ascii_case("Host")
-                || CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential));
-            if !is_dropped {
+            if !name.eq_ignore_ascii_case("Host") && !is_secret(name) {
                 kept.push(name, value).map_err(|_| refused("a header cannot be sent again"))?;
             }
         }
         request.headers = kept;
     }
-    let is_same_origin = origin(&request.uri) == origin(&target);
     request.uri = if is_same_origin { target.with_userinfo_of(&request.uri) } else { target };
     Ok(())
-}
-
-fn origin(uri: &WsUri) -> (&str, &str, u16) {
-    (uri.scheme().as_str(), uri.host(), uri.port())
 }
 
 /// Resolves a reference against where it came from (RFC 3986 §5.2).
 fn resolve(base: &WsUri, location: &str) -> Option<WsUri> {
     // §4.2.4 of RFC 9110 leaves fragments to the client; a WebSocket has none.
     let location = location.split('#').next().unwrap_or_default();
-    let authority = |resource: &str| format!("{}://{}{resource}", base.scheme(), base.host_header());
+    let authority = |resource: &str| match base.socket() {
+        Some(socket) => format!("{}+unix://{socket}:{resource}", base.scheme()),
+        None => format!("{}://{}{resource}", base.scheme(), base.host_header()),
+    };
     let (path, _) = base.resource().split_once('?').unwrap_or((base.resource(), ""));
     let absolute = if let Some(rest) = strip_scheme(location, "http") {
         format!("ws:{rest}")
@@ -136,6 +130,18 @@ mod tests {
     fn credentials_stay_with_their_origin() {
         for location in ["//b.example/c", "ws://a.example/c", "https://a.example:81/c", "WSS://b.example"] {
             let (uri, headers) = followed("ws://a.example:81/x", location).expect("followed");
+            assert_eq!(headers, 1, "to {uri}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_an_origin_of_its_own() {
+        for (location, target) in [("/c?d", "ws+unix:///run/a.sock:/c?d"), ("c", "ws+unix:///run/a.sock:/x/c")] {
+            let (uri, headers) = followed("ws+unix:/run/a.sock:/x/y", location).expect("followed");
+            assert_eq!((uri.as_str(), headers), (target, 4), "{location}");
+        }
+        for location in ["//localhost/c", "ws://localhost/c", "http://localhost"] {
+            let (uri, headers) = followed("ws+unix:/run/a.sock:/x/y", location).expect("followed");
             assert_eq!(headers, 1, "to {uri}");
         }
     }

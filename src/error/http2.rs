@@ -8,6 +8,14 @@ pub enum Http2Error {
     /// The server did not choose `h2` when TLS asked for it (RFC 9113 §3.2).
     #[error("the server does not speak HTTP/2: it did not choose h2 by ALPN")]
     NotNegotiated,
+    /// RFC 9113 §9.1.1: the connection was made to another origin, whose server need not be the one that is asked for.
+    #[error("the HTTP/2 connection is to {connected}, and not to {asked}")]
+    OtherOrigin {
+        /// Where it was connected to.
+        connected: String,
+        /// What was to be opened on it.
+        asked: String,
+    },
     /// The other end broke HTTP/2, or ended the connection, or the stream.
     #[error("the HTTP/2 connection failed: {reason}")]
     Connection {

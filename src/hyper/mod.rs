@@ -41,7 +41,10 @@
 //! // … and serves with server.serve_connection_with_upgrades(io, service)
 //! ```
 //!
-//! `axum::serve` with axum's feature `http2` does the first of the two by itself.
+//! The window of the connection is also what hyper goes by when it counts small messages that no handler has read yet: with
+//! this one some 130,000 of them may wait, with hyper's own 2,100; with more, hyper ends the connection and all its WebSockets.
+//!
+//! `axum::serve` with axum's feature `http2` does the first of the two by itself, and has hyper's own windows.
 
 mod opening;
 mod rejection;

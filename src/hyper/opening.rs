@@ -1,6 +1,7 @@
 use std::{
     fmt, io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -17,7 +18,7 @@ use crate::{
         http::Version,
     },
     server::Options,
-    stream::after,
+    stream::{Metrics, after},
 };
 
 /// A WebSocket that is open once the response is sent: await it, in another task than the one that returns the response.
@@ -40,6 +41,7 @@ impl Opening {
         options: Options,
         agreed: Agreed,
         deflate: Option<DeflateSettings>,
+        metrics: Option<Arc<dyn Metrics>>,
     ) -> Self {
         let deadline = after(options.config.limits.handshake_timeout);
         Self(Box::pin(async move {
@@ -52,8 +54,12 @@ impl Opening {
                 WebSocket::new(Transport::new(io), connection, Inbox::new())
             };
             let ws = ws.with_subprotocol(agreed.subprotocol.as_deref());
-            Ok(match &options.budget {
+            let ws = match &options.budget {
                 Some(budget) => ws.with_budget(budget),
+                None => ws,
+            };
+            Ok(match metrics {
+                Some(metrics) => ws.with_metrics(metrics),
                 None => ws,
             })
         }))

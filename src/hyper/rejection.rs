@@ -2,9 +2,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::response::refusing;
-use crate::proto::{
-    handshake::{self, AcceptError, BuildError, Refusal},
-    http::Version,
+use crate::{
+    proto::{
+        handshake::{self, AcceptError, BuildError, Refusal},
+        http::Version,
+    },
+    stream::Metrics,
 };
 
 /// Why a request was not upgraded.
@@ -78,5 +81,14 @@ impl Rejection {
             }
         };
         refusing(&response, version)
+    }
+
+    /// As [`into_response`](Self::into_response), and has it counted.
+    pub(super) fn counted<B: From<Bytes>>(self, metrics: Option<&dyn Metrics>) -> Response<B> {
+        let response = self.into_response();
+        if let Some(metrics) = metrics {
+            metrics.answered(response.status().as_u16());
+        }
+        response
     }
 }

@@ -4,15 +4,21 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 
-use crate::proto::{handshake::Response, http::Version};
+use crate::proto::{
+    handshake::Response,
+    http::{Version, is_secret},
+};
 
 /// A response as hyper sends it.
 pub(super) fn sent<B: From<Bytes>>(response: &Response, body: Bytes) -> http::Response<B> {
     let mut sent = http::Response::new(B::from(body));
     *sent.status_mut() = StatusCode::from_u16(response.status()).expect("it is between 100 and 599");
     for (name, value) in response.headers.iter() {
+        let mut value = HeaderValue::from_bytes(value).expect("it has no control characters");
+        // RFC 7541 §7.1.3: HTTP/2's tables, which others may share, have no credentials in them.
+        value.set_sensitive(is_secret(name));
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name is a token");
-        sent.headers_mut().append(name, HeaderValue::from_bytes(value).expect("it has no control characters"));
+        sent.headers_mut().append(name, value);
     }
     sent
 }

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Outcome, Sockets, WebSocketUpgrade, request::Head};
-use crate::{WebSocket, proto::handshake, server::Options};
+use crate::{WebSocket, proto::handshake, server::Options, stream::Metrics};
 
 /// A layer that takes the requests for WebSockets out of a `tower` stack, and lets all others pass.
 ///
@@ -36,6 +36,7 @@ pub struct WebSocketLayer<H> {
     protocols: Arc<[String]>,
     options: Option<Options>,
     sockets: Option<Sockets>,
+    metrics: Option<Arc<dyn Metrics>>,
 }
 
 /// What [`WebSocketLayer`] puts around a service.
@@ -55,7 +56,7 @@ impl<H> WebSocketLayer<H> {
         H: Fn(WebSocket, handshake::Request) -> F,
         F: Future<Output: Outcome>,
     {
-        Self { handler: Arc::new(handler), protocols: Arc::default(), options: None, sockets: None }
+        Self { handler: Arc::new(handler), protocols: Arc::default(), options: None, sockets: None, metrics: None }
     }
 
     /// Chooses the first of these subprotocols that a client offers.
@@ -83,6 +84,14 @@ impl<H> WebSocketLayer<H> {
         self
     }
 
+    /// Has what the WebSockets do counted (default: by the metrics of the request's extensions), and with what status each
+    /// request was refused that is for a WebSocket.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// A service for WebSockets and nothing else.
     pub const fn into_service<B>(self) -> WebSocketService<H, Refusing<B>> {
         WebSocketService { layer: self, inner: Refusing(PhantomData) }
@@ -94,10 +103,14 @@ impl<H> WebSocketLayer<H> {
         H: Fn(WebSocket, handshake::Request) -> F + Send + Sync + 'static,
         F: Future<Output: Outcome> + Send + 'static,
     {
+        let metrics = self.metrics.clone().or_else(|| request.extensions().get().cloned());
         let mut upgrade = match WebSocketUpgrade::from_request(request) {
             Ok(upgrade) => upgrade.protocols(self.protocols.iter()),
-            Err(rejection) => return rejection.into_response(),
+            Err(rejection) => return rejection.counted(metrics.as_deref()),
         };
+        if let Some(metrics) = metrics {
+            upgrade = upgrade.metrics(metrics);
+        }
         if let Some(options) = &self.options {
             upgrade = upgrade.options(options.clone());
         }
@@ -174,6 +187,7 @@ impl<H> Clone for WebSocketLayer<H> {
             protocols: Arc::clone(&self.protocols),
             options: self.options.clone(),
             sockets: self.sockets.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use bytes::Bytes;
 use http::{Extensions, request::Parts};
@@ -18,13 +18,14 @@ use crate::{
         http::{InvalidHeader, Version},
     },
     server::{Options, Place},
+    stream::Metrics,
 };
 
 /// A request for a WebSocket that waits for its answer: a response, whose body is a `B`, and a handler.
 ///
 /// What it says by default is what a [`Server`](crate::Server) says: pages of the same host only, the limits of
-/// [`Limits::internet`], keepalive, and no compression. [`Options`] and [`Sockets`] in the request's extensions take the
-/// place of that.
+/// [`Limits::internet`], keepalive, and no compression. [`Options`], [`Sockets`] and an `Arc<dyn Metrics>` in the request's
+/// extensions take the place of that.
 ///
 /// ```
 /// # use sockeye::{DeflateConfig, hyper::WebSocketUpgrade};
@@ -44,6 +45,7 @@ pub struct WebSocketUpgrade<B> {
     options: Options,
     accept: Accept,
     sockets: Option<Sockets>,
+    metrics: Option<Arc<dyn Metrics>>,
     failed: Option<Failed>,
     body: PhantomData<fn() -> B>,
 }
@@ -84,6 +86,7 @@ impl<B> WebSocketUpgrade<B> {
             options: extensions.get().cloned().unwrap_or_default(),
             accept: Accept::default(),
             sockets: extensions.get().cloned(),
+            metrics: extensions.get().cloned(),
             failed: None,
             body: PhantomData,
         })
@@ -160,6 +163,28 @@ impl<B> WebSocketUpgrade<B> {
         self
     }
 
+    /// Has what the WebSocket does counted (default: not), and the status with which [`on_upgrade`](Self::on_upgrade)
+    /// refuses. What else the application answers, a [`Rejection`] of the request included, is its own to count.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+    /// # use sockeye::{hyper::WebSocketUpgrade, stream::Metrics};
+    /// #[derive(Default)]
+    /// struct Opened(AtomicUsize);
+    /// impl Metrics for Opened {
+    ///     fn opened(&self) {
+    ///         self.0.fetch_add(1, Relaxed);
+    ///     }
+    /// }
+    /// # fn example(upgrade: WebSocketUpgrade<bytes::Bytes>, opened: Arc<Opened>) -> http::Response<bytes::Bytes> {
+    /// upgrade.metrics(opened).on_upgrade(|mut ws| async move { ws.send("counted").await })
+    /// # }
+    /// ```
+    pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// Is told why a request that was accepted did not become a WebSocket, such as that the client went away (default:
     /// it goes to the log).
     pub fn on_failed_upgrade(mut self, failed: impl FnOnce(Error) + Send + 'static) -> Self {
@@ -186,11 +211,12 @@ impl<B: From<Bytes>> WebSocketUpgrade<B> {
         F: Future<Output: Outcome> + Send + 'static,
     {
         let (request, sockets, failed) = (self.request.clone(), self.sockets.take(), self.failed.take());
+        let metrics = self.metrics.clone();
         let place = sockets.as_ref().map(|sockets| sockets.place(self.request.version())).transpose();
         let accepted = place.and_then(|place| Ok((self.with_memory_of(sockets.as_ref()).accept()?, place)));
         let ((response, opening), place) = match accepted {
             Ok(accepted) => accepted,
-            Err(rejection) => return rejection.into_response(),
+            Err(rejection) => return rejection.counted(metrics.as_deref()),
         };
         let key = place.as_ref().map(Place::key);
         let task = run(request, opening, place, handler, failed);
@@ -219,7 +245,7 @@ impl<B: From<Bytes>> WebSocketUpgrade<B> {
         let (response, agreed) = accepted.map_err(|error| Rejection::of(error, version))?;
         let deflate =
             self.accept.deflate.zip(agreed.deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
-        let opening = Opening::new(self.on_upgrade, version, self.options, agreed, deflate);
+        let opening = Opening::new(self.on_upgrade, version, self.options, agreed, deflate, self.metrics);
         Ok((sent(&response, Bytes::new()), opening))
     }
 

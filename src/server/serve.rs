@@ -65,6 +65,10 @@ impl Server {
     /// # Errors
     ///
     /// If the operating system refuses it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it does not listen.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         Ok(Self::from_listener(TcpListener::bind(address).await?))
     }

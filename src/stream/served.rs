@@ -30,6 +30,10 @@ use crate::CloseCode;
 /// .await
 /// # }
 /// ```
+///
+/// # Cancel safety
+///
+/// Cancelled, the handler is dropped where it waits, and the connection with it, without a Close.
 pub async fn serve_connection<S, H, F>(ws: WebSocket<S>, handler: H) -> F::Output
 where
     S: AsyncRead + AsyncWrite + Unpin,

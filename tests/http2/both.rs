@@ -198,3 +198,27 @@ async fn refused_websocket_leaves_the_connection_to_the_others() {
     assert!(matches!(unhung(http2.open(options)).await, Err(Error::Handshake(_))));
     echoes(&mut ws, "still here".into()).await;
 }
+
+#[tokio::test]
+async fn ten_thousand_small_messages_may_wait_for_their_handler() {
+    // HTTP/2 libraries count small frames that nobody reads, and end the connection over a limit that goes by its window.
+    let (read, may_read) = tokio::sync::watch::channel(false);
+    let io = serve(move |upgrade| {
+        let mut may_read = may_read.clone();
+        upgrade.on_upgrade(move |ws| async move {
+            may_read.wait_for(|may_read| *may_read).await.unwrap();
+            echo(ws).await
+        })
+    });
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let mut ws = unhung(http2.open(connect(URL))).await.unwrap();
+    for _ in 0..10_000 {
+        unhung(ws.send("x")).await.unwrap();
+        tokio::task::yield_now().await; // each in a frame of its own
+    }
+    unhung(http2.open(connect(URL))).await.unwrap();
+    read.send(true).unwrap();
+    for _ in 0..10_000 {
+        assert_eq!(unhung(ws.recv()).await.unwrap().unwrap().as_text(), Some("x"));
+    }
+}

@@ -13,7 +13,7 @@ use sockeye::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 
 use crate::{
@@ -355,4 +355,154 @@ async fn waits_for_a_place_among_the_streams() {
     drop((ws, first));
     let (ws, _second) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
     ws.unwrap();
+}
+
+#[tokio::test]
+async fn websocket_that_waits_and_is_not_polled_does_not_keep_the_window_from_the_others() {
+    const WINDOW: usize = 65_535; // of the connection; that of a stream is larger
+    let (io, theirs) = duplex(64 * 1024);
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut builder = h2::server::Builder::new();
+        builder.enable_connect_protocol().initial_window_size(1 << 20);
+        let mut connection = builder.handshake::<_, Bytes>(theirs).await.unwrap();
+        while let Some(Ok(asked)) = connection.accept().await {
+            let _ = sender.send(asked);
+        }
+    });
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let (stuck, mut raw_stuck) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let (other, mut raw_other) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let (mut stuck, mut other) = (stuck.unwrap(), other.unwrap());
+
+    let mut came = 0;
+    let fill = async {
+        while came < WINDOW {
+            came += raw_stuck.recv.data().await.unwrap().unwrap().len();
+        }
+    };
+    tokio::select! {
+        sent = stuck.send(vec![0; 1 << 20]) => panic!("there is no room for it: {sent:?}"),
+        () = unhung(fill) => {}
+    }
+    // It waits for a window, and is polled no more.
+    raw_stuck.recv.flow_control().release_capacity(WINDOW).unwrap();
+    other.send("here").await.unwrap();
+    assert_eq!(unhung(raw_other.bytes(2)).await, [TEXT, 0x84]);
+
+    // It goes on where it was.
+    raw_stuck.recv.flow_control().release_capacity(came - WINDOW).unwrap();
+    let rest = async {
+        while came < 1 << 20 {
+            let data = raw_stuck.recv.data().await.unwrap().unwrap();
+            raw_stuck.recv.flow_control().release_capacity(data.len()).unwrap();
+            came += data.len();
+        }
+    };
+    unhung(async { tokio::join!(rest, async { stuck.flush().await.unwrap() }) }).await;
+}
+
+#[tokio::test]
+async fn server_that_cuts_messages_into_bytes_for_nobody_loses_the_connection() {
+    let (io, mut asked) = asked();
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let (ws, mut raw) = unhung(async { tokio::join!(http2.open(connect(URL)), accepted(&mut asked)) }).await;
+    let _unread = ws.unwrap();
+    // Each frame of a byte takes a byte of the window, of which there are 2²⁰, and more of memory than that.
+    let flood = async {
+        for _ in 0..1 << 20 {
+            raw.send.reserve_capacity(1);
+            let capacity = std::future::poll_fn(|cx| raw.send.poll_capacity(cx)).await;
+            if !matches!(capacity, Some(Ok(_))) || raw.send.send_data(Bytes::from_static(&[0]), false).is_err() {
+                break;
+            }
+        }
+    };
+    unhung(flood).await;
+    assert!(unhung(asked.recv()).await.is_none(), "the connection is gone");
+    assert!(matches!(unhung(http2.open(connect(URL))).await, Err(Error::Http2(_) | Error::Io(_))));
+}
+
+#[tokio::test]
+async fn connection_is_for_the_origin_that_it_was_made_to() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut builder = h2::server::Builder::new();
+        let mut connection = builder.enable_connect_protocol().handshake::<_, Bytes>(tcp).await.unwrap();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            assert_eq!(request.uri().path(), "/news", "nobody else is asked for");
+            respond.send_response(Response::new(()), false).unwrap();
+        }
+    });
+    let http2 = unhung(Http2::connect(connect(format!("ws://{address}")))).await.unwrap();
+    unhung(http2.open(connect(format!("ws://{address}/news")))).await.unwrap();
+    let port = address.port();
+    for other in ["wss://127.0.0.1", "ws://localhost", "ws://127.0.0.2"].map(|other| format!("{other}:{port}/chat")) {
+        let error = unhung(http2.open(connect(&other[..]).header("Cookie", "session=secret"))).await.unwrap_err();
+        let Error::Http2(error) = error else { panic!("{error}") };
+        let connected = format!("ws://{address}");
+        assert_eq!(*error, Http2Error::OtherOrigin { connected, asked: other.replace("/chat", "") });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_to_a_server_that_takes_nothing_ends_when_nobody_uses_it() {
+    let (io, theirs) = duplex(1024);
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let mut connection = server(theirs).await;
+        let mut open = Vec::new();
+        loop {
+            tokio::select! {
+                asked = connection.accept() => {
+                    let (request, mut respond) = asked.unwrap().unwrap();
+                    open.push((request, respond.send_response(Response::new(()), false).unwrap()));
+                }
+                _ = &mut stopped => return (connection, open),
+            }
+        }
+    });
+    let http2 = Http2::over(io).await.unwrap();
+    let mut ws = http2.open(connect(URL)).await.unwrap();
+    stop.send(()).unwrap();
+    let _idle = serving.await.unwrap();
+    let sending = tokio::time::timeout(Duration::from_secs(1), ws.send(vec![0; 1 << 20])).await;
+    assert!(sending.is_err(), "the server takes nothing");
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    drop(ws);
+    assert_eq!(tasks(), 1, "the connection's, as it may be used again");
+    drop(http2);
+    tokio::time::sleep(2 * Limits::trusted().close_timeout).await;
+    assert_eq!(tasks(), 0);
+}
+
+#[tokio::test]
+async fn credentials_are_in_no_table_of_http2() {
+    let (io, ours) = duplex(64 * 1024);
+    let (server_io, mut asked) = asked();
+    let (mut from_client, mut to_client) = tokio::io::split(ours);
+    let (mut from_server, mut to_server) = tokio::io::split(server_io);
+    let (told, mut heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    tokio::spawn(async move {
+        let mut bytes = [0; 4096];
+        while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
+            told.send(bytes[..read].to_vec()).unwrap();
+            to_server.write_all(&bytes[..read]).await.unwrap();
+        }
+    });
+    let http2 = unhung(Http2::over(io)).await.unwrap();
+    let what = connect("wss://me:secret@server.example.com/").header("Cookie", "session=secret").header("X-Plain", "x");
+    let (opened, _raw) = unhung(async { tokio::join!(http2.open(what), accepted(&mut asked)) }).await;
+    opened.unwrap();
+    let mut sent = Vec::new();
+    while let Ok(bytes) = heard.try_recv() {
+        sent.extend(bytes);
+    }
+    // RFC 7541 §6.2.3: a literal that is never indexed begins with 0001 and the name's index, 23 and 32 of the static table.
+    for (name, literal) in [("authorization", [0x1f, 23 - 15]), ("cookie", [0x1f, 32 - 15])] {
+        assert!(sent.windows(2).any(|window| window == literal), "{name} in {sent:02x?}");
+    }
 }

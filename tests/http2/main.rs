@@ -1,8 +1,8 @@
 //! WebSockets over HTTP/2 (RFC 8441): what each rule asks, and which test holds it.
 //!
 //! There is no public suite for this. The other end is the crate `h2` without a WebSocket library of ours, and where that
-//! would refuse to send what is to be sent, HTTP/2 frames as bytes. `tests/interop/http2` has node's `http2` and Debian's
-//! chromium in its place.
+//! would refuse to send what is to be sent, HTTP/2 frames as bytes. `tests/interop` has node's `http2` and Debian's chromium in
+//! its place, and `tests/proxies` has nghttpx between both ends.
 //!
 //! | rule | asks | server | client |
 //! |---|---|---|---|
@@ -20,6 +20,10 @@
 //! | §5 | RST_STREAM with CANCEL is a reset | `reset_stream_is_lost_to_its_handler_and_to_nobody_else` | `reset_stream_is_an_error`, `dropped_websocket_resets_its_stream` |
 //! | RFC 9113 §5.2 | no byte beyond the window, none of it forgotten | `sends_no_more_than_the_window_and_goes_on_when_it_grows`, `large_messages_cross_windows_of_every_size_both_ways` | the same |
 //! | RFC 9113 §5.2 | a WebSocket that nobody reads holds up none of the others | `unread_websocket_does_not_hold_up_the_others` | the same |
+//! | RFC 9113 §5.2 | nor one that waits for room and is polled no more | – | `websocket_that_waits_and_is_not_polled_does_not_keep_the_window_from_the_others` |
+//! | RFC 9113 §10.5 | small frames cost no more memory than a bound, which is large enough | `ten_thousand_small_messages_may_wait_for_their_handler` | `server_that_cuts_messages_into_bytes_for_nobody_loses_the_connection` |
+//! | RFC 9113 §5.4.1 | a connection that nobody uses ends, whatever its peer does | – | `connection_outlives_its_handle_and_ends_with_its_last_websocket`, `connection_to_a_server_that_takes_nothing_ends_when_nobody_uses_it` |
+//! | RFC 9113 §9.1.1 | a connection is for the origin that it was made to | – | `connection_is_for_the_origin_that_it_was_made_to` |
 //! | RFC 9113 §5.1.2 | no more streams than the server allows | – | `waits_for_a_place_among_the_streams` |
 //! | RFC 9113 §6.8, §3 | the connection's end is the end of all its WebSockets | `lost_connection_ends_all_its_websockets` | the same |
 //! | RFC 9113 §8.3.1 | `:authority` and Host are the same | `tells_another_host_than_the_authority_400` | `asks_as_the_rfc_does` |

@@ -6,6 +6,7 @@ pub(crate) mod authority;
 pub(crate) mod served;
 #[cfg(feature = "server")]
 pub(crate) mod tcp;
+pub(crate) mod told;
 mod wire;
 
 use std::{

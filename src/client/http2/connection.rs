@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -9,6 +9,7 @@ use h2::{
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
     time::{Instant, timeout_at},
 };
 
@@ -18,8 +19,8 @@ use crate::{
     client::{Connect, connect::Options, dial::dial_http2, keys::next_key},
     proto::{
         connection::{Connection, DeflateSettings, Inbox, Timeout},
-        handshake::{Agreed, ClientRequest, HandshakeError, Response},
-        http::HeadError,
+        handshake::{Agreed, ClientRequest, HandshakeError, Response, WsUri},
+        http::{HeadError, is_secret},
     },
     stream::after,
 };
@@ -29,6 +30,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// As much as there may be, as it is shared: a WebSocket that nobody reads is held by its own window, and must not be in
 /// the way of the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// What small DATA frames that wait unread may cost beyond their bytes, 256 less their length each: some 280,000 of them.
+/// The library would allow for as much as half the connection's window, which here is no limit.
+const SMALL_FRAMES: usize = 64 * 1024 * 1024;
 
 /// An HTTP/2 connection to a server, on which many WebSockets can be opened (RFC 8441). Its clones are the same connection.
 ///
@@ -42,10 +46,20 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// ```
 ///
 /// The connection ends when this and all its WebSockets are dropped.
+///
+/// Of each WebSocket, 1 MiB may come unread before the server has to wait; a server that sends it in some 280,000 frames of a
+/// few bytes loses the connection.
 #[derive(Clone)]
 pub struct Http2 {
     requests: SendRequest<Bytes>,
+    /// Where it was connected to, if that was done here.
+    to: Option<Arc<WsUri>>,
+    /// Held by this and all its WebSockets.
+    in_use: InUse,
 }
+
+/// Nothing is sent: the connection's task sees when the last one is dropped.
+pub(super) type InUse = mpsc::Sender<Infallible>;
 
 impl Http2 {
     /// Connects to the server of a URL, as its options say, and waits until the server has said that it takes WebSockets.
@@ -66,11 +80,12 @@ impl Http2 {
         if request.uri.is_secure() && !is_http2 {
             return Err(Http2Error::NotNegotiated.into());
         }
-        Self::start(io, options.config.limits, deadline).await
+        let started = Self::start(io, options.config.limits, deadline).await?;
+        Ok(Self { to: Some(Arc::new(request.uri)), ..started })
     }
 
     /// Makes an HTTP/2 connection of a transport that the caller brings: of TLS that has agreed on `h2`, or any other whose
-    /// other end speaks HTTP/2.
+    /// other end speaks HTTP/2. Whose requests it may carry is the caller's to know.
     ///
     /// # Errors
     ///
@@ -101,7 +116,8 @@ impl Http2 {
     ///
     /// # Errors
     ///
-    /// [`Error::Build`] for what cannot be asked for; [`Error::Handshake`] if the server refuses, with its response;
+    /// [`Error::Http2`] if the connection was made to another origin than `what` names, whose credentials are not for it
+    /// (RFC 9113 §9.1.1); [`Error::Build`] for what cannot be asked for; [`Error::Handshake`] if the server refuses, with its response;
     /// [`Error::TimedOut`], also if there are as many streams as the server allows; [`Error::Http2`] or [`Error::Io`] if
     /// the connection failed.
     ///
@@ -110,6 +126,12 @@ impl Http2 {
     /// Dropping the future resets the stream.
     pub async fn open_with_response(&self, what: Connect) -> Result<(WebSocket, Response), Error> {
         let (request, options) = what.into_parts()?;
+        if let Some(to) = &self.to
+            && !to.is_same_origin(&request.uri)
+        {
+            let [connected, asked] = [to, &request.uri].map(|uri| format!("{}://{}", uri.scheme(), uri.host_header()));
+            return Err(Http2Error::OtherOrigin { connected, asked }.into());
+        }
         let deadline = after(options.config.limits.handshake_timeout);
         self.ask(&request, &options, deadline).await
     }
@@ -124,6 +146,7 @@ impl Http2 {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .data_frame_budget(SMALL_FRAMES)
             .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX));
         let started = async {
             let (requests, mut connection) = builder.handshake(io).await.map_err(failed)?;
@@ -138,16 +161,17 @@ impl Http2 {
                     return Err(Http2Error::Connection { reason }.into());
                 }
             }
-            // What it fails of shows in the requests and streams.
-            tokio::spawn(connection);
-            Ok::<_, Error>(requests)
+            Ok::<_, Error>((requests, connection))
         };
-        let requests: SendRequest<Bytes> = timeout_at(deadline, started).await.map_err(|_| Timeout::Handshake)??;
+        let (requests, connection): (SendRequest<Bytes>, _) =
+            timeout_at(deadline, started).await.map_err(|_| Timeout::Handshake)??;
         // RFC 8441 §3: without it, "a client MUST NOT" use `:protocol`.
         if !requests.is_extended_connect_protocol_enabled() {
             return Err(Http2Error::NoExtendedConnect.into());
         }
-        Ok(Self { requests })
+        let (in_use, unused) = mpsc::channel(1);
+        tokio::spawn(run(connection, unused, limits.close_timeout));
+        Ok(Self { requests, to: None, in_use })
     }
 
     /// Makes the opening handshake (RFC 8441 §5).
@@ -180,7 +204,7 @@ impl Http2 {
         let deflate = request.deflate.clone().zip(deflate).map(|(config, agreed)| DeflateSettings { config, agreed });
         let now = Instant::now().into_std();
         let connection = Connection::client(options.config, deflate.as_ref(), Box::new(next_key), now);
-        let io = Transport::new(Stream::new(send, recv));
+        let io = Transport::new(Stream::new(send, recv, self.in_use.clone()));
         let ws = WebSocket::new(io, connection, Inbox::new()).with_subprotocol(subprotocol.as_deref());
         Ok((ws, response))
     }
@@ -189,6 +213,15 @@ impl Http2 {
 impl fmt::Debug for Http2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2").finish_non_exhaustive()
+    }
+}
+
+/// Drives the connection, for as long as it is in use and its end may take. What it fails of shows in the requests and streams.
+async fn run(mut connection: impl Future + Unpin, mut unused: mpsc::Receiver<Infallible>, close_timeout: Duration) {
+    tokio::select! {
+        _ = &mut connection => {}
+        // A peer that takes nothing would keep it from saying that it ends.
+        _ = unused.recv() => drop(timeout_at(after(close_timeout), connection).await),
     }
 }
 
@@ -201,8 +234,11 @@ fn head(request: &ClientRequest) -> Result<Request<()>, Error> {
     *head.method_mut() = Method::CONNECT;
     *head.uri_mut() = uri;
     for (name, value) in headers.iter() {
+        let mut value = HeaderValue::from_bytes(value).expect("it has no control characters");
+        // RFC 7541 §7.1.3: HTTP/2's tables, which others may share, have no credentials in them.
+        value.set_sensitive(is_secret(name));
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name is a token");
-        head.headers_mut().append(name, HeaderValue::from_bytes(value).expect("it has no control characters"));
+        head.headers_mut().append(name, value);
     }
     head.extensions_mut().insert(Protocol::from(connect.protocol.as_str()));
     Ok(head)

@@ -24,7 +24,7 @@ pub(super) async fn dial_and_open(
     }
     let (io, is_http2) = dial_http2(&request.uri, options, deadline).await?;
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "sockeye::client", uri = %request.uri, is_http2, "connected");
+    tracing::debug!(target: "sockeye::client", server = request.uri.host_header(), is_http2, "connected");
     if !is_http2 {
         return open(io, request, options, deadline).await.map(Some);
     }

@@ -8,6 +8,8 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::connection::InUse;
+
 /// How much one write may hand over.
 const MAX_WRITE: usize = 64 * 1024;
 
@@ -21,11 +23,12 @@ pub(super) struct Stream {
     /// Of the last DATA frame, what is not read yet.
     data: Bytes,
     has_ended: bool,
+    _in_use: InUse,
 }
 
 impl Stream {
-    pub(super) const fn new(send: SendStream<Bytes>, recv: RecvStream) -> Self {
-        Self { send, recv, data: Bytes::new(), has_ended: false }
+    pub(super) const fn new(send: SendStream<Bytes>, recv: RecvStream, in_use: InUse) -> Self {
+        Self { send, recv, data: Bytes::new(), has_ended: false, _in_use: in_use }
     }
 
     /// Why the stream takes nothing more.
@@ -88,10 +91,13 @@ impl AsyncWrite for Stream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.send.reserve_capacity(buf.len().min(MAX_WRITE));
+        let wanted = buf.len().min(MAX_WRITE);
+        self.send.reserve_capacity(wanted);
         while self.send.capacity() == 0 {
+            // Who waits here may never be polled again, and is not to be given a window that the others share.
+            self.send.reserve_capacity(1);
             match ready!(self.send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => self.send.reserve_capacity(wanted),
                 Some(Err(error)) => return Poll::Ready(Err(error.into_io_error())),
                 None => return Poll::Ready(Err(self.lost(cx))),
             }

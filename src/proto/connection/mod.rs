@@ -73,17 +73,22 @@ pub struct Connection {
 impl Connection {
     /// A server's end.
     pub fn server(config: Config, deflate: Option<&DeflateSettings>, now: Instant) -> Self {
-        Self::new(&config, deflate, None, now)
+        Self::new(Role::Server, &config, deflate, now)
     }
 
     /// A client's end, which takes a new key from `keys` for each frame.
     pub fn client(config: Config, deflate: Option<&DeflateSettings>, keys: MaskingKeys, now: Instant) -> Self {
-        Self::new(&config, deflate, Some(keys), now)
+        let Self { receive, send } = Self::new(Role::Client, &config, deflate, now);
+        Self { receive, send: send.masking_with(keys) }
     }
 
-    fn new(config: &Config, deflate: Option<&DeflateSettings>, keys: Option<MaskingKeys>, now: Instant) -> Self {
-        let (receive, send) = halves(config, deflate, keys, now);
-        Self { receive, send }
+    // Without the keys: as an argument that only clients give, they would have rustc 1.95 with `lto = "thin"` link a server
+    // against the client's source of them, whose own symbols it drops.
+    fn new(role: Role, config: &Config, deflate: Option<&DeflateSettings>, now: Instant) -> Self {
+        let codecs = deflate.and_then(|settings| codecs(&settings.config, settings.agreed, role == Role::Client));
+        let (inflater, deflater) = codecs.unzip();
+        let receive = ReceiveHalf::new(role, &config.limits, inflater);
+        Self { receive, send: SendHalf::new(config, deflater, now) }
     }
 
     #[cfg(feature = "stream")]
@@ -314,17 +319,4 @@ impl fmt::Debug for Connection {
             .field("queued", &self.queued())
             .finish_non_exhaustive()
     }
-}
-
-/// Makes the two halves of a connection.
-pub(crate) fn halves(
-    config: &Config,
-    deflate: Option<&DeflateSettings>,
-    keys: Option<MaskingKeys>,
-    now: Instant,
-) -> (ReceiveHalf, SendHalf) {
-    let role = if keys.is_some() { Role::Client } else { Role::Server };
-    let codecs = deflate.and_then(|settings| codecs(&settings.config, settings.agreed, role == Role::Client));
-    let (inflater, deflater) = codecs.unzip();
-    (ReceiveHalf::new(role, &config.limits, inflater), SendHalf::new(config, keys, deflater, now))
 }

@@ -159,6 +159,13 @@ impl WsUri {
         self
     }
 
+    /// Whether both are of one origin (RFC 6454 §4), where a Unix socket is one of its own.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        let origin = |uri: &Self| (uri.scheme, uri.port, uri.socket.clone());
+        self.host == other.host && origin(self) == origin(other)
+    }
+
     /// The resource name (§3): the path, `/` if there is none, and the query.
     pub fn resource(&self) -> &str {
         &self.resource

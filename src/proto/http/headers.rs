@@ -146,14 +146,18 @@ impl Headers {
     }
 }
 
+/// Whether a field of this name says who somebody is, to one origin and nobody else.
+pub(crate) fn is_secret(name: &str) -> bool {
+    const SECRET: [&str; 4] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"];
+    SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
 /// Credentials are not shown.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-        let fields = self.iter().map(|(name, value)| {
-            let secret = SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret));
-            (name, if secret { "…".into() } else { String::from_utf8_lossy(value) })
-        });
+        let fields = self
+            .iter()
+            .map(|(name, value)| (name, if is_secret(name) { "…".into() } else { String::from_utf8_lossy(value) }));
         f.debug_map().entries(fields).finish()
     }
 }

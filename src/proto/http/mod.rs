@@ -11,3 +11,5 @@ pub(crate) use body::BodyReader;
 pub use error::{HeadError, InvalidHeader, Malformed};
 pub use head::{HeadReader, RequestHead, ResponseHead, Version};
 pub use headers::Headers;
+#[cfg(any(feature = "client", feature = "hyper"))]
+pub(crate) use headers::is_secret;

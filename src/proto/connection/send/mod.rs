@@ -87,7 +87,8 @@ struct OpenMessage {
 }
 
 impl SendHalf {
-    pub(crate) fn new(config: &Config, keys: Option<MaskingKeys>, deflater: Option<Deflater>, now: Instant) -> Self {
+    /// A server's.
+    pub(crate) fn new(config: &Config, deflater: Option<Deflater>, now: Instant) -> Self {
         let limits = &config.limits;
         Self {
             state: State::Open,
@@ -98,7 +99,7 @@ impl SendHalf {
                 pings: limits.max_pings,
                 explains_failures: config.explains_failures,
             },
-            keys,
+            keys: None,
             output: Output::default(),
             deflater,
             open: None,
@@ -112,6 +113,12 @@ impl SendHalf {
             backlog: Backlog::new(config.slow_reader, limits, now).map(Box::new),
             pings: None,
         }
+    }
+
+    /// Makes a client's of it.
+    pub(crate) fn masking_with(mut self, keys: MaskingKeys) -> Self {
+        self.keys = Some(keys);
+        self
     }
 
     pub(crate) const fn role(&self) -> Role {
