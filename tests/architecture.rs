@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each module with its floor, and what else of a lower floor it must not import.
-const FLOORS: [(&str, u8, &[&str]); 16] = [
+const FLOORS: [(&str, u8, &[&str]); 17] = [
     ("proto::limits", 0, &[]),
     ("proto::utf8_bytes", 0, &[]),
     ("proto::frame", 1, &[]),
@@ -25,6 +25,7 @@ const FLOORS: [(&str, u8, &[&str]); 16] = [
     ("hyper", 8, &["client"]),
     ("axum", 9, &["client", "server"]),
     ("engineio", 9, &["client", "tls", "axum"]),
+    ("socketio", 10, &["client", "server", "tls", "hyper", "axum"]),
 ];
 
 /// The one file that may hold `unsafe`.

@@ -212,15 +212,15 @@ impl Engine {
         let config = &self.registry.config;
         let limits =
             Limits::internet().max_message(config.max_payload).max_queued(config.max_queued).idle_timeout(None);
-        let mut options = Options::default();
-        // node's clients hand the words on, and expect none.
-        options.config = WebSocketConfig::new(Role::Server)
+        // node's clients hand the words of a Close on, and expect none.
+        let connection = WebSocketConfig::new(Role::Server)
             .limits(limits)
             .keepalive(None)
             .slow_reader(SlowReader::Close(SLOW_READER))
             .without_explanations();
-        options.deflate.clone_from(&config.deflate);
-        options.origin = Origin::any();
+        let deflate = config.deflate.clone();
+        // Looked at before: CORS has a say in it.
+        let options = Options { config: connection, deflate, origin: Origin::any(), ..Options::default() };
         let upgrade = WebSocketUpgrade::from_parts(parts);
         let accepted = upgrade.and_then(|upgrade| upgrade.options(options).accept());
         accepted.map_err(|_| ConnectionError::BadRequest("no proper request for a WebSocket"))

@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(json(()), "[]");
         assert_eq!(json((1,)), "[1]");
         assert_eq!(json((1, "two", [3, 4])), r#"[1,"two",[3,4]]"#);
-        assert_eq!(json(&(1, 2)), "[1,2]");
+        let borrowed: &(u8, u8) = &(1, 2);
+        assert_eq!(json(borrowed), "[1,2]");
         assert_eq!(json([1, 2]), "[[1,2]]");
         assert_eq!(json(vec![1, 2]), "[[1,2]]");
         assert_eq!(json("one"), r#"["one"]"#);

@@ -72,10 +72,13 @@ struct Shared {
     is_closing: AtomicBool,
 }
 
+/// Whether a namespace of this name is made, for a client that says this of itself.
+type Takes = dyn Fn(&str, &serde_json::Value) -> bool + Send + Sync;
+
 /// Makes namespaces for the names that it takes.
 #[derive(Clone)]
 struct Pattern {
-    takes: Arc<dyn Fn(&str, &serde_json::Value) -> bool + Send + Sync>,
+    takes: Arc<Takes>,
     hooks: Arc<Hooks>,
 }
 
