@@ -205,7 +205,7 @@ await check('dashboard: samples are drawn, notices shown, and those that were mi
   assert.equal(await one.locator('#notices li').count(), 3);
 
   await one.waitForFunction(() => document.querySelector('.line')?.points.length >= 6);
-  await one.locator('#tile-clients b', { hasText: /^2$/ }).waitFor();
+  await other.locator('#tile-clients b', { hasText: /^2$/ }).waitFor();
   await one.locator('#chart').hover();
   await one.locator('#tip', { hasText: 'MiB' }).waitFor();
   await shoot(one, 'dashboard');
