@@ -12,7 +12,8 @@
 //! | `bcast` | emits `bcast` to everybody in the room `room`, in which all are, the sender too |
 //! | `join` | joins the room of that name |
 //!
-//! With `--raw`, the default, arguments pass as they came; with `--value` they are decoded, and encoded again.
+//! With `--raw`, the default, arguments pass as they came; with `--value` the first one is decoded to a `Value`, and encoded
+//! again.
 
 use sockeye::socketio::{Arguments, FromArguments, Reply, Server, Socket, ToArguments, Value};
 
