@@ -198,8 +198,9 @@ impl Talk<'_> {
         let said = &self.heard.said[..self.heard.said_within(fed)];
         let pings = said.iter().filter(|(_, said)| matches!(said, Said::Ping(_))).count();
         let is_inflated = self.setup.has(Setup::DEFLATE);
-        // An upper bound, with room for buffers' capacities: the rest of a large frame is read into a block of at least 4 KiB.
-        let retained = if is_inflated { usize::MAX } else { 8 * fed + 16 * 1024 };
+        // An upper bound, with room for buffers' capacities: a small rest of a large frame, of up to 32 KiB, is read into one
+        // block, whatever of it has come.
+        let retained = if is_inflated { usize::MAX } else { 8 * fed + 48 * 1024 };
         // What is queued: messages with their bookkeeping, Pings, and Pongs.
         let queued = self.len + 200 * self.number as usize + 5000;
         let is_spent = |pot: &Pot| match fault {
