@@ -76,10 +76,16 @@ impl Talk<'_> {
             Some((passed, (at, said))) if said == event => {
                 assert!(*at <= self.world.fed, "{event:?} too early");
                 self.told += passed + 1;
-                self.may_have_passed = false;
+                self.may_have_passed &= !is_message && self.is_said_again(event);
             }
             other => panic!("{event:?}, not {other:?}"),
         }
+    }
+
+    /// Whether it may have been a later one that was told: one that is alike came in front of the next message.
+    fn is_said_again(&self, event: &Event) -> bool {
+        let came = &self.heard.said[self.told..self.heard.said_within(self.world.fed)];
+        came.iter().take_while(|(_, said)| !said.is_message()).any(|(_, said)| said == event)
     }
 
     /// Reads a message in chunks, and may leave off in the middle.
