@@ -253,6 +253,6 @@ impl Talk<'_> {
 }
 
 /// Whether it is a limit of messages that are held.
-const fn is_too_big(fault: ProtocolError) -> bool {
+pub(super) const fn is_too_big(fault: ProtocolError) -> bool {
     matches!(fault, ProtocolError::MessageTooBig { .. } | ProtocolError::InflatedTooBig { .. })
 }
