@@ -5,7 +5,9 @@ mod io;
 
 use std::pin::pin;
 
-use io::{BINARY, CLOSE, FIN, TEXT, Wire, close_payload, endpoint, frame, pair, parse, pattern, poll_now, unhung};
+use io::{
+    BINARY, CLOSE, FIN, TEXT, Wire, close_payload, endpoint, frame, opposite, pair, parse, pattern, poll_now, unhung,
+};
 use sockeye::{
     CloseCode, Error, Kind, Role, WebSocket,
     proto::connection::{End, Timeout},
@@ -208,6 +210,27 @@ async fn blocked_sender_is_told_at_once_when_the_peer_closes() {
     drop(writer);
     wire.end();
     assert_eq!(unhung(received).await.unwrap().unwrap(), None);
+}
+
+#[tokio::test]
+async fn blocked_sender_whose_message_is_written_with_the_close_is_told_so() {
+    for role in [Role::Client, Role::Server] {
+        let wire = Wire::new();
+        wire.set_room(0);
+        let (sender, mut receiver) = endpoint(wire.clone(), role).split();
+        let mut send = pin!(sender.send("sent"));
+        assert!(poll_now(send.as_mut()).is_pending());
+        wire.push(&frame(opposite(role), CLOSE, &close_payload(CloseCode::NORMAL, "")));
+        wire.end();
+        assert!(poll_now(pin!(receiver.recv())).is_pending(), "the answer is not written");
+        // The sender itself sees to the end, as the transport passes on what it took only then.
+        wire.state().slow_flushes = 2;
+        wire.set_room(usize::MAX);
+        unhung(send).await.unwrap();
+        assert_eq!(unhung(receiver.recv()).await.unwrap(), None);
+        let opcodes: Vec<u8> = parse(&wire.take_output()).into_iter().map(|(opcode, _)| opcode).collect();
+        assert_eq!(opcodes, [TEXT, CLOSE]);
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,8 @@ struct Talk<'a> {
     /// The memory that it may hold together with others.
     pot: Option<Pot>,
     heard: Heard,
+    /// The same where messages are discarded, if a limit of those that are held makes a difference.
+    discarded: Option<Heard>,
     ends: Ends,
     told: usize,
     /// Whether a cancelled call may have passed over control frames.
@@ -114,6 +116,8 @@ fn cancelled<F: Future>(future: F, polls: u8) -> Option<F::Output> {
 impl<'a> Talk<'a> {
     fn begin(role: Role, setup: Setup, bytes: &'a [u8]) -> Self {
         let heard = hear(setup.terms(role, !setup.has(Setup::UNLIMITED)), bytes);
+        let is_limited = heard.fault.is_some_and(|(_, fault)| receiving::is_too_big(fault));
+        let discarded = is_limited.then(|| hear(setup.terms(role, false), bytes));
         let (deflate, now) = (setup.deflate(), tokio::time::Instant::now().into_std());
         let connection = endpoint(set_up(role, setup), role, deflate.as_ref(), now);
         let (world, pot) = (World::new(setup, bytes), Pot::new(setup.habits));
@@ -132,6 +136,7 @@ impl<'a> Talk<'a> {
             world,
             pot,
             heard,
+            discarded,
             ends,
             told: 0,
             may_have_passed: false,

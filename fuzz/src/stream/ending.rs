@@ -117,11 +117,12 @@ impl Talk<'_> {
             end => matches!(end, End::Closed { .. } | End::Abandoned),
         };
         let is_whole = self.world.takes_everything() && is_told;
-        let pings =
-            self.heard.said[..self.heard.said_within(self.world.fed)].iter().filter_map(|(_, said)| match said {
-                Said::Ping(payload) => Some(&payload[..]),
-                _ => None,
-            });
+        // What is discarded is read on behind a message that is too big.
+        let heard = self.discarded.as_ref().filter(|_| self.closing || self.refused).unwrap_or(&self.heard);
+        let pings = heard.said[..heard.said_within(self.world.fed)].iter().filter_map(|(_, said)| match said {
+            Said::Ping(payload) => Some(&payload[..]),
+            _ => None,
+        });
         // Behind a fault that is not the bytes' alone, some of them were not read.
         let answers_all = match end {
             End::Failed(fault) => self.heard.fault_within(self.world.fed) == Some(*fault),

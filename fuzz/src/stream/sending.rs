@@ -95,6 +95,7 @@ impl Talk<'_> {
                 Some(Err(error)) => Some(error),
             }
         });
+        let is_dropped = !finished && failed.is_none();
         if let Some(error) = begin.or(failed) {
             self.judge(Some(Err(error)));
         }
@@ -103,7 +104,10 @@ impl Talk<'_> {
             if finished {
                 self.sent.is_certain();
             } else {
-                self.sent.is_given_up();
+                // What fails at its end may have been written whole.
+                if is_dropped {
+                    self.sent.is_given_up();
+                }
                 self.closing = true;
             }
         }

@@ -38,11 +38,11 @@ struct Told {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
-    /// The call was cancelled: it goes out whole or not at all.
+    /// The call was cancelled or failed: it goes out whole or not at all.
     Open,
     Certain,
     Refused,
-    /// Sent in parts without an end.
+    /// Sent in parts, and dropped without an end.
     GivenUp,
 }
 

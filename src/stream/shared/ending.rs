@@ -49,7 +49,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         loop {
             let deadline = if self.send.end().is_some() {
                 match self.poll_end(&mut Context::from_waker(cx.waker())) {
-                    Ok(()) => return Poll::Ready(Err(self.reason())),
+                    // Perhaps all was written on the way.
+                    Ok(()) => return self.poll_write_queue(cx),
                     Err(deadline) => deadline,
                 }
             } else {
