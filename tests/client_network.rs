@@ -14,7 +14,7 @@ use io::{
     unhung,
 };
 use sockeye::{
-    CloseCode, Error, Server, WebSocket,
+    CloseCode, Error, WebSocket,
     client::{Happening, Loss, reconnecting},
     connect,
     proto::{
@@ -243,7 +243,7 @@ mod proxies {
         (address, heads, task)
     }
 
-    async fn through(proxy: &str, server: &Server) -> Result<WebSocket, Error> {
+    async fn through(proxy: &str, server: &sockeye::Server) -> Result<WebSocket, Error> {
         let url = format!("ws://{}/", server.local_addr().unwrap());
         unhung(connect(url).proxy(Proxy::new(proxy)?).into_future()).await
     }

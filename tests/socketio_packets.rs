@@ -194,6 +194,10 @@ fn unknown_types_are_refused() {
     assert_eq!(error(""), PacketError::Empty);
 }
 
+fn event_of(text: &str) -> Body {
+    packet(text).body
+}
+
 #[test]
 fn packets_are_written_as_node_writes_them() {
     let arguments = |value: &dyn Fn() -> Arguments| value();
@@ -221,6 +225,8 @@ fn packets_are_written_as_node_writes_them() {
                 r#"{"_placeholder":true,"num":2}]"#
             ),
         ),
+        ("/", event_of("2[\"a\" , 1 ]\r"), r#"2["a",1 ]"#),
+        ("/", event_of("2[6\n\t]\r "), r#"2["6"]"#),
         ("/", Body::Event { id: Some(3), name: "q\"".into(), arguments: Arguments::default() }, r#"23["q\""]"#),
     ] {
         let messages = Packet { namespace: namespace.into(), body }.encode();

@@ -49,8 +49,9 @@ impl Engine {
         self.len() == 0
     }
 
-    /// Ends all sessions. Those that begin later do so as ever.
+    /// Ends all sessions, and begins no more: who asks for one gets 503, for which clients try again.
     pub fn close(&self) {
+        self.registry.close();
         for session in self.registry.all() {
             session.end(CloseReason::ForcedClose);
         }

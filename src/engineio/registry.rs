@@ -1,6 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,11 +18,12 @@ const SHARDS: usize = 16;
 pub(super) struct Registry {
     pub(super) config: Config,
     shards: [Mutex<HashMap<Sid, Arc<Shared>>>; SHARDS],
+    is_closed: AtomicBool,
 }
 
 impl Registry {
     pub(super) fn new(config: Config) -> Self {
-        Self { config, shards: Default::default() }
+        Self { config, shards: Default::default(), is_closed: AtomicBool::new(false) }
     }
 
     fn shard(&self, id: Sid) -> MutexGuard<'_, HashMap<Sid, Arc<Shared>>> {
@@ -50,6 +54,15 @@ impl Registry {
                 registry.remove(id);
             }
         });
+    }
+
+    /// Takes no new sessions from now on.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// All of them.

@@ -149,6 +149,9 @@ impl Engine {
         if parts.method != Method::GET && !is_websocket {
             return Err(ConnectionError::BadHandshakeMethod);
         }
+        if self.registry.is_closed() {
+            return Ok(empty(StatusCode::SERVICE_UNAVAILABLE));
+        }
         let handshake = handshake(parts)?;
         if let Some(allow) = &config.hooks.allow {
             allow(&handshake).await.map_err(ConnectionError::Forbidden)?;

@@ -14,6 +14,10 @@ use crate::{
 
 /// How many bytes that came by POST may wait for the session's task, before the next POST has to.
 const MAX_INBOX: usize = 1 << 20;
+/// What a message takes beside its bytes.
+const OVERHEAD: usize = 64;
+/// How many packets a body may hold: more are no client's, but somebody's who wants three bytes to cost a hundred.
+const MAX_PACKETS: usize = 65_536;
 
 impl Polling {
     /// Wakes the poll that waits.
@@ -122,7 +126,7 @@ impl State {
         let polling = &mut self.polling;
         match packet {
             Packet::Message(message) => {
-                polling.inbox_bytes += message.len();
+                polling.inbox_bytes += message.len() + OVERHEAD;
                 polling.inbox.push_back(message);
                 polling.heard = true;
             }
@@ -190,9 +194,12 @@ impl Post {
 
     fn receive_now(&self, body: Utf8Bytes) -> Result<(), Fault> {
         let mut state = self.0.lock();
-        for packet in Payload::parse(body) {
+        for (number, packet) in Payload::parse(body).enumerate() {
             if state.end.is_some() {
                 break;
+            }
+            if number == MAX_PACKETS {
+                return Err(Fault::End(CloseReason::ParseError));
             }
             state.receive(packet.map_err(Fault::Packet)?).map_err(Fault::End)?;
         }
@@ -216,7 +223,7 @@ impl Polling {
     /// The next message that came by POST.
     pub(super) fn take_message(&mut self) -> Option<Message> {
         let message = self.inbox.pop_front()?;
-        self.inbox_bytes -= message.len();
+        self.inbox_bytes -= message.len() + OVERHEAD;
         if self.inbox_bytes <= MAX_INBOX
             && let Some(post) = self.post.take()
         {

@@ -75,8 +75,7 @@ pub(crate) fn encode_event(
     match offset {
         None => text.push_str(elements),
         Some(offset) => {
-            let inside = elements.trim_end();
-            text.push_str(inside.strip_suffix(']').unwrap_or(inside));
+            text.push_str(elements.strip_suffix(']').unwrap_or(elements));
             let _ = write!(text, r#","{offset}"]"#);
         }
     }

@@ -77,7 +77,7 @@ impl Arguments {
 
     /// All of them, and the bracket at the end: `1,"two"]`.
     pub(in crate::socketio) fn elements(&self) -> &str {
-        let rest = self.array[self.name_end.unwrap_or(1)..].trim_start();
+        let rest = self.array[self.name_end.unwrap_or(1)..].trim();
         match self.name_end {
             Some(_) => rest.strip_prefix(',').map_or(rest, str::trim_start),
             None => rest,

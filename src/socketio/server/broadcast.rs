@@ -125,10 +125,14 @@ impl Broadcast {
         let mut asked = Vec::new();
         self.namespace.rooms().for_each(&self.targets, |socket| {
             socket.shared.acks.wait(id, Waiting::Many(sender.clone()));
-            socket.deliver(&event, &packet, self.volatile);
-            asked.push(socket.clone());
+            if socket.deliver(&packet, self.volatile) {
+                asked.push(socket.clone());
+            } else {
+                socket.shared.acks.forget(id);
+            }
         });
         drop(sender);
+        asked.iter().for_each(|socket| socket.tell_outgoing(&event));
         let asked = Asked { id, sockets: asked };
         let mut responses = Vec::new();
         let mut fault = None;

@@ -153,9 +153,17 @@ impl Client {
     fn handle(&mut self, packet: Packet, cx: &mut Context<'_>) {
         let Packet { namespace, body } = packet;
         let waiting = &mut self.waiting;
-        let found = self.members.iter_mut().find(|member| *member.socket.namespace().name() == *namespace);
-        let is_known = found.is_some();
-        match (body, found.filter(|member| member.leaving.is_none())) {
+        let mut is_known = false;
+        let mut found = None;
+        for member in self.members.iter_mut().filter(|member| *member.socket.namespace().name() == *namespace) {
+            is_known = true;
+            member.notice_leave();
+            // A client may come back before everybody knows that it has gone.
+            if member.leaving.is_none() {
+                found = Some(member);
+            }
+        }
+        match (body, found) {
             (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
             (Body::Event { id, name, arguments }, Some(member)) => {
                 let event = Event { socket: member.socket.clone(), name, arguments, ack: id };
@@ -198,9 +206,7 @@ impl Client {
 impl Membership {
     /// Goes on with what is to be done, as far as it goes.
     fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut usize) {
-        if self.leaving.is_none() && self.socket.is_told_to_leave() {
-            self.leave(DisconnectReason::ServerNamespaceDisconnect);
-        }
+        self.notice_leave();
         loop {
             match &mut self.doing {
                 Doing::Gone => return,
@@ -306,6 +312,13 @@ impl Membership {
         self.socket.namespace().left();
         self.queue.clear();
         self.doing = Doing::Gone;
+    }
+
+    /// Sees whether the server wants it to go.
+    fn notice_leave(&mut self) {
+        if self.leaving.is_none() && self.socket.is_told_to_leave() {
+            self.leave(DisconnectReason::ServerNamespaceDisconnect);
+        }
     }
 
     /// It has to go.

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, rooms::Targets};
+use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, recovery::Memory, rooms::Targets};
 use crate::{
     Compress,
     engineio::Outgoing,
@@ -71,20 +71,30 @@ impl<'a> Event<'a> {
 
     /// Sends it to many, and has the namespace remember it, if it does.
     pub(super) fn publish(&self, namespace: &Namespace, targets: &Targets, volatile: bool, compress: Compress) {
-        let deliver = |packet: &[Outgoing]| {
-            namespace.rooms().for_each(targets, |socket| socket.deliver(self, packet, volatile));
-        };
-        let Some(memory) = namespace.memory() else {
-            return deliver(&self.shared(namespace, None, compress, None));
-        };
-        let mut memory = memory.lock();
-        let offset =
-            if volatile { memory.has_sent().then(|| memory.last_offset()) } else { Some(memory.next_offset()) };
+        let mut memory = namespace.memory().map(Memory::lock);
+        let offset = memory.as_mut().and_then(|memory| match volatile {
+            false => Some(memory.next_offset()),
+            // A client takes the last text of any event for an offset: so this has the one that it knows already.
+            true => memory.has_sent().then(|| memory.last_offset()),
+        });
         let packet = self.shared(namespace, None, compress, offset.as_deref());
-        if !volatile {
+        if let Some(memory) = memory.as_mut().filter(|_| !volatile) {
             memory.note(&packet, targets.clone());
         }
-        deliver(&packet);
+        let listening = self.deliver(namespace, targets, &packet, volatile);
+        drop(memory);
+        listening.iter().for_each(|socket| socket.tell_outgoing(self));
+    }
+
+    /// Sends a packet of its; gives the sockets with listeners that are to be told, which must not run under a lock.
+    fn deliver(&self, namespace: &Namespace, targets: &Targets, packet: &[Outgoing], volatile: bool) -> Vec<Socket> {
+        let mut listening = Vec::new();
+        namespace.rooms().for_each(targets, |socket| {
+            if socket.deliver(packet, volatile) && socket.listens_outgoing() {
+                listening.push(socket.clone());
+            }
+        });
+        listening
     }
 
     /// Sends it to one.

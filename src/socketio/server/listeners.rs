@@ -98,9 +98,13 @@ impl Listeners {
         listed.rare.map(|rare| [rare.disconnecting, rare.disconnect]).unwrap_or_default()
     }
 
+    pub(super) fn listens_outgoing(&self) -> bool {
+        self.listens_outgoing.load(Ordering::Relaxed)
+    }
+
     /// Who wants to be told what is sent.
     pub(super) fn outgoing(&self) -> Vec<Outgoing> {
-        if !self.listens_outgoing.load(Ordering::Relaxed) {
+        if !self.listens_outgoing() {
             return Vec::new();
         }
         lock(&self.listed).rare.as_ref().map(|rare| rare.outgoing.clone()).unwrap_or_default()

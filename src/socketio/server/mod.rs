@@ -174,7 +174,8 @@ impl Server {
         self.engine.clone().serve(listener).await
     }
 
-    /// Ends all sessions. Clients are not told to stay away: they come back, to another server if there is one.
+    /// Ends all sessions, and begins no more. Clients are not told to stay away: they come back, to another server if there
+    /// is one.
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();

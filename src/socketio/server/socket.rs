@@ -302,12 +302,18 @@ impl Socket {
         }
     }
 
-    /// Sends what others are sent as well.
-    pub(super) fn deliver(&self, event: &emit::Event<'_>, packet: &[Outgoing], volatile: bool) {
-        if !volatile || self.shared.engine.is_writable() {
-            self.tell_outgoing(event);
+    /// Whether somebody wants to be told what is sent.
+    pub(super) fn listens_outgoing(&self) -> bool {
+        self.shared.listeners.listens_outgoing()
+    }
+
+    /// Sends what others are sent as well; says whether it did.
+    pub(super) fn deliver(&self, packet: &[Outgoing], volatile: bool) -> bool {
+        let is_sent = !volatile || self.shared.engine.is_writable();
+        if is_sent {
             self.send(packet.iter().cloned());
         }
+        is_sent
     }
 
     pub(super) fn acknowledge(&self, id: u64, arguments: Arguments) {
