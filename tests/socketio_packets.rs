@@ -226,6 +226,7 @@ fn packets_are_written_as_node_writes_them() {
             ),
         ),
         ("/", event_of("2[\"a\" , 1 ]\r"), r#"2["a",1 ]"#),
+        ("/", event_of("342\n [0]\r"), "342[0]"),
         ("/", event_of("2[6\n\t]\r "), r#"2["6"]"#),
         ("/", Body::Event { id: Some(3), name: "q\"".into(), arguments: Arguments::default() }, r#"23["q\""]"#),
     ] {

@@ -214,7 +214,9 @@ fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, Packe
     (&mut deserializer).deserialize_seq(All).map_err(|_| PacketError::InvalidPayload)?;
     deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
     check_placeholders(json, attachments)?;
-    Ok(Arguments { array: json.clone(), name_end: None, attachments: Vec::new() })
+    // White space may be in front of it.
+    let array = json.slice_from(json.find('[').unwrap_or_default());
+    Ok(Arguments { array, name_end: None, attachments: Vec::new() })
 }
 
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
