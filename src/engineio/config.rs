@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
-use super::{ConnectionError, Cookie, Cors, Handshake, hooks::Hooks};
+use super::{ClientFiles, ConnectionError, Cookie, Cors, Handshake, hooks::Hooks};
 use crate::DeflateConfig;
 
 /// How a server of Engine.IO treats its sessions; the defaults are those of node's.
@@ -27,6 +27,7 @@ pub struct Config {
     pub(super) deflate: Option<DeflateConfig>,
     pub(super) cors: Option<Cors>,
     pub(super) cookie: Option<Cookie>,
+    pub(super) client_files: Option<ClientFiles>,
     pub(super) hooks: Hooks,
 }
 
@@ -63,6 +64,7 @@ impl Config {
             deflate: None,
             cors: None,
             cookie: None,
+            client_files: None,
             hooks: Hooks::default(),
         }
     }
@@ -203,6 +205,12 @@ impl Config {
         listener: impl Fn(&Handshake, &ConnectionError) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.error = Some(Arc::new(listener));
+        self
+    }
+
+    /// Serves the scripts of a client below the path.
+    pub(crate) fn client_files(mut self, files: ClientFiles) -> Self {
+        self.client_files = Some(files);
         self
     }
 

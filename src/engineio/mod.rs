@@ -17,6 +17,7 @@ mod service;
 mod session;
 mod sid;
 
+pub(crate) use self::http::ClientFiles;
 use self::registry::Registry;
 pub(crate) use self::session::Outgoing;
 pub use self::{

@@ -1,5 +1,35 @@
 //! Socket.IO, revision 5 of its protocol (feature `socketio`): events with acknowledgements, in rooms and namespaces, for the
 //! clients of node's library and others.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sockeye::socketio::{ConnectError, Reply, Server, Socket};
+//!
+//! let io = Server::new();
+//! // Who is let in.
+//! io.middleware(|socket: Socket| async move {
+//!     let said = socket.auth::<serde_json::Value>().unwrap_or_default();
+//!     if said["token"] == "s3cret" { Ok(()) } else { Err(ConnectError::new("no token")) }
+//! });
+//! io.on_connect(|socket: Socket| async move {
+//!     socket.join("lobby");
+//!     // To all others in the room.
+//!     socket.on("say", |socket: Socket, text: String| async move { socket.to("lobby").emit("said", text) });
+//!     // A tuple is several arguments, and a `Reply` acknowledges.
+//!     socket.on("add", |_: Socket, (a, b): (i64, i64)| async move { Reply(a + b) });
+//!     // What the client acknowledges may be awaited in a handler: its other events wait, the answer does not.
+//!     socket.on("start", |socket: Socket| async move {
+//!         let is_sure: bool = socket.timeout(Duration::from_secs(5)).emit_with_ack("sure?", ()).await?;
+//!         if is_sure { socket.emit("started", ())? }
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//! });
+//! // From anywhere, at any time.
+//! io.to("lobby").emit("news", "somebody has won")?;
+//! # Ok::<_, sockeye::socketio::EmitError>(())
+//! ```
+//!
+//! [`Server::listen`] serves it by itself, [`Server::layer`] beside the routes of axum and others.
 
 mod args;
 pub mod packet;

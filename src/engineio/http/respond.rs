@@ -97,6 +97,11 @@ impl Engine {
 
     async fn answer(&self, parts: &mut Parts, body: impl Body<Data: Buf>) -> Result<Answer, ConnectionError> {
         let config = &self.registry.config;
+        if let (Some(files), Some(rest)) = (&config.client_files, parts.uri.path().strip_prefix(&config.path))
+            && let Some(response) = files.answer(&parts.method, rest, &parts.headers)
+        {
+            return Ok(response);
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let is_websocket = match &*query.transport {
             "polling" if config.polling => false,

@@ -1,7 +1,10 @@
-use std::time::Duration;
+use std::{io, path::Path, time::Duration};
 
 use super::Recovery;
-use crate::{engineio, socketio::packet::MAX_ATTACHMENTS};
+use crate::{
+    engineio::{self, ClientFiles},
+    socketio::packet::MAX_ATTACHMENTS,
+};
 
 /// How a server of Socket.IO treats its clients; the defaults are those of node's.
 ///
@@ -34,6 +37,7 @@ impl Config {
     /// | `connect_timeout` | 45 s | a client whose middleware asks its user still has time |
     /// | `max_attachments` | 10 | node's decoder takes no more |
     /// | `recovery` | none | it costs memory |
+    /// | `serve_client` | no | the page's own server can do that |
     pub fn new() -> Self {
         Self {
             engine: engineio::Config::new().path("/socket.io/"),
@@ -62,6 +66,27 @@ impl Config {
     pub const fn recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = Some(recovery);
         self
+    }
+
+    /// Serves the scripts of node's client below the path of the sessions, such as `/socket.io/socket.io.min.js`, from a
+    /// directory: the `dist` of npm's package `socket.io-client`. Nothing else that is there is served.
+    ///
+    /// They are read now and held in memory, 1.2 MiB if all are there, and browsers ask each time whether they are still the
+    /// same.
+    ///
+    /// ```no_run
+    /// use sockeye::socketio::{Config, Server};
+    /// # fn example() -> std::io::Result<()> {
+    /// let io = Server::with_config(Config::new().serve_client("node_modules/socket.io-client/dist")?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If none of them is there, or one cannot be read.
+    pub fn serve_client(mut self, directory: impl AsRef<Path>) -> io::Result<Self> {
+        self.engine = self.engine.client_files(ClientFiles::read(directory.as_ref())?);
+        Ok(self)
     }
 
     /// Sets how many attachments a packet may have, that comes or is sent.
