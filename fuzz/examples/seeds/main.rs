@@ -1,4 +1,5 @@
-//! Writes the seeds of every target to `seeds/<target>/`, always the same: `cargo run --example seeds`.
+//! Writes the seeds of every target to `seeds/<target>/`, always the same: `cargo run --example seeds`. What else is there,
+//! the targets have found themselves.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -6,6 +7,7 @@ mod conversations;
 mod heads;
 mod pieces;
 mod samples;
+mod socketio;
 
 /// The seeds of all targets: of each its name, and the seeds' names.
 #[derive(Default)]
@@ -18,9 +20,6 @@ impl Seeds {
     }
 
     fn write(&self, to: &Path) -> io::Result<usize> {
-        if to.exists() {
-            fs::remove_dir_all(to)?;
-        }
         let mut total = 0;
         for (target, seeds) in &self.0 {
             fs::create_dir_all(to.join(target))?;
@@ -38,6 +37,7 @@ fn main() -> io::Result<()> {
     conversations::add(&mut seeds);
     heads::add(&mut seeds);
     pieces::add(&mut seeds);
+    socketio::add(&mut seeds);
     let total = seeds.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds"))?;
     let count: usize = seeds.0.values().map(BTreeMap::len).sum();
     println!("{count} seeds of {} targets, {total} bytes", seeds.0.len());
