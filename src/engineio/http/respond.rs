@@ -3,7 +3,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SET_COOKIE},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SET_COOKIE, UPGRADE},
     request::Parts,
 };
 use hyper::{body::Body, ext::Protocol};
@@ -278,9 +278,12 @@ impl Engine {
     }
 }
 
-/// Whether a request is for a WebSocket, in HTTP/1.1 or HTTP/2.
+/// Whether a request is for a WebSocket, in HTTP/1.1 or HTTP/2. An upgrade to anything else, as Java's clients ask for HTTP/2
+/// in passing, may be ignored (RFC 9110 §7.8).
 fn is_upgrade(parts: &Parts) -> bool {
-    parts.extensions.get::<Protocol>().is_some() || parts.headers.contains_key(http::header::UPGRADE)
+    let protocols = parts.headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    parts.extensions.get::<Protocol>().is_some()
+        || protocols.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn handshake(parts: &Parts) -> Result<Handshake, ConnectionError> {
