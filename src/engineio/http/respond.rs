@@ -263,6 +263,10 @@ impl Engine {
                 return Ok(empty(StatusCode::REQUEST_TIMEOUT));
             }
         };
+        // Another POST has ended the session, and what this one brings is lost.
+        if session.reason().is_some() {
+            return Ok(empty(StatusCode::BAD_REQUEST));
+        }
         let Ok(body) = Utf8Bytes::try_from(body) else {
             session.end(CloseReason::ParseError);
             return Ok(empty(StatusCode::BAD_REQUEST));

@@ -147,7 +147,7 @@ impl Shared {
     }
 
     /// How it ended, if it has.
-    pub(super) fn reason(&self) -> Option<CloseReason> {
+    pub(in crate::engineio) fn reason(&self) -> Option<CloseReason> {
         self.lock().end
     }
 
