@@ -249,7 +249,7 @@ impl Engine {
             session.end(CloseReason::TransportError);
             return Ok(empty(StatusCode::BAD_REQUEST));
         }
-        let limit = config.ping_interval.saturating_add(config.ping_timeout);
+        let limit = config.patience();
         let body = match timeout(limit, body::read(body, config.max_payload)).await {
             Ok(Ok(body)) => body,
             // The client is told, and its session goes on.

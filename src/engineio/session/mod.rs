@@ -268,6 +268,11 @@ impl Sender {
         self.shared.end(CloseReason::ForcedClose);
     }
 
+    /// Ends the session of a client that has not been heard for too long.
+    pub(crate) fn give_up(&self) {
+        self.shared.end(CloseReason::PingTimeout);
+    }
+
     /// How the session ended, once it has.
     pub fn reason(&self) -> Option<CloseReason> {
         self.shared.reason()
