@@ -227,15 +227,9 @@ impl State {
     fn end_polling(&mut self, reason: CloseReason) -> Option<std::time::Duration> {
         let polling = &mut self.polling;
         let is_parked = polling.poll.is_some();
-        let last = match reason {
-            // The client knows; the poll that it has sent is answered all the same.
-            CloseReason::TransportClose => Packet::Noop,
-            _ => Packet::Close,
-        };
         if reason != CloseReason::ForcedClose {
             polling.outbox.take();
         }
-        polling.outbox.push(Outgoing::packet(&last));
         polling.wake();
         if let Some(post) = polling.post.take() {
             post.wake();
