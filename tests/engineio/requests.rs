@@ -85,8 +85,8 @@ async fn requests_are_refused_with_the_code_of_the_first_fault() {
     let of_websocket = client.target("websocket");
     let version_3 = of_session.replace("EIO=4", "EIO=3");
     let illegal = [("Origin", "http://\u{e9}.example")];
-    let cases: &[(&str, &str, &[(&str, &str)], u8, &str)] = &[
-        ("GET", "/engine.io/", &[], 0, "Transport unknown"),
+    let cases = [
+        ("GET", "/engine.io/", &[][..], 0, "Transport unknown"),
         ("GET", "/engine.io/?EIO=4", &[], 0, "Transport unknown"),
         ("GET", "/engine.io/?EIO=4&transport=tobi", &[], 0, "Transport unknown"),
         ("GET", "/engine.io/?EIO=4&transport=webtransport", &[], 0, "Transport unknown"),
@@ -108,7 +108,7 @@ async fn requests_are_refused_with_the_code_of_the_first_fault() {
     ];
     for (method, target, headers, code, message) in cases {
         let response = request(server.address, method, target, headers, b"").await;
-        assert_eq!(response.told(), (400, &*error(*code, message)), "{method} {target}");
+        assert_eq!(response.told(), (400, &*error(code, message)), "{method} {target}");
         assert_eq!(response.header("content-type").unwrap(), "application/json");
     }
     client.send("4still here").await;
