@@ -214,6 +214,11 @@ impl Config {
         self
     }
 
+    /// After how long without a word from a client it has gone.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.ping_interval.saturating_add(self.ping_timeout)
+    }
+
     /// Which transports a session may go on to.
     pub(super) const fn upgrades(&self) -> bool {
         self.polling && self.websocket && self.upgrades

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SET_COOKIE},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SET_COOKIE, UPGRADE},
     request::Parts,
 };
 use hyper::{body::Body, ext::Protocol};
@@ -254,7 +254,7 @@ impl Engine {
             session.end(CloseReason::TransportError);
             return Ok(empty(StatusCode::BAD_REQUEST));
         }
-        let limit = config.ping_interval.saturating_add(config.ping_timeout);
+        let limit = config.patience();
         let body = match timeout(limit, body::read(body, config.max_payload)).await {
             Ok(Ok(body)) => body,
             // The client is told, and its session goes on.
@@ -268,6 +268,10 @@ impl Engine {
                 return Ok(empty(StatusCode::REQUEST_TIMEOUT));
             }
         };
+        // Another POST has ended the session, and what this one brings is lost.
+        if session.reason().is_some() {
+            return Ok(empty(StatusCode::BAD_REQUEST));
+        }
         let Ok(body) = Utf8Bytes::try_from(body) else {
             session.end(CloseReason::ParseError);
             return Ok(empty(StatusCode::BAD_REQUEST));
@@ -283,9 +287,12 @@ impl Engine {
     }
 }
 
-/// Whether a request is for a WebSocket, in HTTP/1.1 or HTTP/2.
+/// Whether a request is for a WebSocket, in HTTP/1.1 or HTTP/2. An upgrade to anything else, as Java's clients ask for HTTP/2
+/// in passing, may be ignored (RFC 9110 §7.8).
 fn is_upgrade(parts: &Parts) -> bool {
-    parts.extensions.get::<Protocol>().is_some() || parts.headers.contains_key(http::header::UPGRADE)
+    let protocols = parts.headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    parts.extensions.get::<Protocol>().is_some()
+        || protocols.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn handshake(parts: &Parts) -> Result<Handshake, ConnectionError> {

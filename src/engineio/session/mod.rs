@@ -24,7 +24,7 @@ pub(super) use self::{
 use super::{CloseReason, Handshake, Packet, Sid};
 use crate::{
     Compress, Error, Message, Utf8Bytes,
-    proto::connection::{End, Timeout},
+    proto::connection::{End, Initiator},
     stream,
 };
 
@@ -172,8 +172,8 @@ impl Session {
                     Ok(Packet::Ping(_)) => CloseReason::TransportError,
                     Err(_) => CloseReason::ParseError,
                 },
-                Ok(None) | Err(Error::Lost | Error::Io(_) | Error::Closed) => CloseReason::TransportClose,
-                Err(_) => why(socket.end()),
+                Err(Error::Lost | Error::Io(_) | Error::Closed) => CloseReason::TransportClose,
+                Ok(None) | Err(_) => why(socket.end()),
             };
             shared.end(end);
             return Poll::Ready(None);
@@ -203,11 +203,14 @@ fn read(message: Message) -> Result<Packet, super::PacketError> {
     }
 }
 
-/// What the end of a WebSocket that did not end well is to a session.
+/// What the end of a WebSocket is to a session that has not ended before it.
 fn why(end: Option<End>) -> CloseReason {
     match end {
-        Some(End::TimedOut(Timeout::Close) | End::Lost | End::Closed { .. }) | None => CloseReason::TransportClose,
-        Some(End::Failed(_) | End::TimedOut(_) | End::Abandoned) => CloseReason::TransportError,
+        Some(End::Closed { by: Initiator::Peer, .. } | End::Lost) | None => CloseReason::TransportClose,
+        // A Close of ours is for a client that reads too slowly.
+        Some(End::Closed { by: Initiator::Us, .. } | End::Failed(_) | End::TimedOut(_) | End::Abandoned) => {
+            CloseReason::TransportError
+        }
     }
 }
 
@@ -263,6 +266,11 @@ impl Sender {
     /// Ends the session behind what was sent. The client is told.
     pub fn close(&self) {
         self.shared.end(CloseReason::ForcedClose);
+    }
+
+    /// Ends the session of a client that has not been heard for too long.
+    pub(crate) fn give_up(&self) {
+        self.shared.end(CloseReason::PingTimeout);
     }
 
     /// How the session ended, once it has.

@@ -65,19 +65,25 @@ impl Shared {
 
     fn poll_payload(&self, cx: &Context<'_>) -> Poll<String> {
         let mut state = self.lock();
-        let is_over = state.end.is_some();
+        let end = state.end;
         let polling = &mut state.polling;
-        let payload = if !polling.outbox.is_empty() {
-            polling.outbox.take_payload()
-        } else if polling.is_released || is_over {
-            Packet::Noop.to_text()
+        let (payload, is_last) = if !polling.outbox.is_empty() {
+            // The end is told by itself, as node does: its client is deaf to what stands in front of it, such as that it is
+            // to stay away.
+            (polling.outbox.take_payload(), false)
+        } else if let Some(reason) = end {
+            // A client that has ended the session knows; the poll that it has sent is answered all the same.
+            let last = if reason == CloseReason::TransportClose { Packet::Noop } else { Packet::Close };
+            (last.to_text(), true)
+        } else if polling.is_released {
+            (Packet::Noop.to_text(), false)
         } else {
             polling.poll = Some(cx.waker().clone());
             return Poll::Pending;
         };
         (polling.poll, polling.is_released, polling.has_waited) = (None, false, false);
         drop(state);
-        if is_over {
+        if is_last {
             self.registry.remove(self.id);
         }
         Poll::Ready(payload)

@@ -1,6 +1,6 @@
 //! The upgrade: a WebSocket that a client tries beside its polls, and goes over to.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
@@ -30,18 +30,26 @@ impl Shared {
         if !is_free || state.end.is_some() {
             return None;
         }
-        state.polling.upgrade = Upgrade::Probing;
+        state.polling.upgrade = Upgrade::Probing(None);
         Some(Probe { shared: Arc::clone(self) })
     }
 }
 
 impl Probe {
-    /// Sees the client over to the WebSocket. If it does not come, the WebSocket is closed, and the session goes on.
+    /// Sees the client over to the WebSocket. If it does not come, the WebSocket is closed, and the session goes on; if
+    /// that ends, so does the WebSocket.
     pub(in crate::engineio) async fn run(self, ws: WebSocket, base64: bool) {
         let deadline = after(self.shared.registry.config.upgrade_timeout);
-        let (sender, mut receiver) = ws.split();
-        if timeout_at(deadline, self.comes_over(&sender, &mut receiver)).await == Ok(true) {
-            return self.shared.go_over(sender, receiver, base64);
+        let (mut sender, mut receiver) = ws.split();
+        let comes_over = tokio::select! {
+            comes_over = timeout_at(deadline, self.comes_over(&sender, &mut receiver)) => comes_over == Ok(true),
+            () = poll_fn(|cx| self.shared.poll_end(cx)) => false,
+        };
+        if comes_over {
+            match self.shared.go_over(sender, receiver, base64) {
+                Ok(()) => return,
+                Err(given_back) => (sender, receiver) = given_back,
+            }
         }
         drop(self);
         close(sender, receiver).await;
@@ -62,9 +70,6 @@ impl Probe {
                 packet = next(receiver) => return packet == Some(Packet::Upgrade),
                 _ = release.tick() => self.shared.release_poll(),
             }
-            if self.shared.reason().is_some() {
-                return false;
-            }
         }
     }
 }
@@ -72,7 +77,7 @@ impl Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         let upgrade = &mut self.shared.lock().polling.upgrade;
-        if matches!(upgrade, Upgrade::Probing) {
+        if matches!(upgrade, Upgrade::Probing(_)) {
             *upgrade = Upgrade::None;
         }
     }

@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use super::outbox::{Outbox, Outgoing};
@@ -67,8 +67,8 @@ pub(super) enum Upgrade {
     /// None is tried.
     #[default]
     None,
-    /// One is tried.
-    Probing,
+    /// One is tried, by this task.
+    Probing(Option<Waker>),
     /// The client has gone over to it; the session's task will receive from it.
     Done(stream::Receiver),
 }
@@ -147,7 +147,7 @@ impl Shared {
     }
 
     /// How it ended, if it has.
-    pub(super) fn reason(&self) -> Option<CloseReason> {
+    pub(in crate::engineio) fn reason(&self) -> Option<CloseReason> {
         self.lock().end
     }
 
@@ -163,11 +163,28 @@ impl Shared {
         }
     }
 
-    /// Goes over to a WebSocket, with everything that waits for a poll.
-    pub(super) fn go_over(&self, sender: stream::Sender, receiver: stream::Receiver, base64: bool) {
+    /// Ready when the session has ended, for the one who tries a WebSocket.
+    pub(super) fn poll_end(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.end.is_some() {
-            return;
+            return Poll::Ready(());
+        }
+        if let Upgrade::Probing(prober) = &mut state.polling.upgrade {
+            *prober = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Goes over to a WebSocket, with everything that waits for a poll. A session that has ended gives it back.
+    pub(super) fn go_over(
+        &self,
+        sender: stream::Sender,
+        receiver: stream::Receiver,
+        base64: bool,
+    ) -> Result<(), (stream::Sender, stream::Receiver)> {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return Err((sender, receiver));
         }
         state.base64 = base64;
         state.link = Link::WebSocket(sender);
@@ -177,6 +194,7 @@ impl Shared {
         }
         state.polling.release();
         state.wake_reader();
+        Ok(())
     }
 }
 
@@ -209,18 +227,17 @@ impl State {
     fn end_polling(&mut self, reason: CloseReason) -> Option<std::time::Duration> {
         let polling = &mut self.polling;
         let is_parked = polling.poll.is_some();
-        let last = match reason {
-            // The client knows; the poll that it has sent is answered all the same.
-            CloseReason::TransportClose => Packet::Noop,
-            _ => Packet::Close,
-        };
         if reason != CloseReason::ForcedClose {
             polling.outbox.take();
         }
-        polling.outbox.push(Outgoing::packet(&last));
         polling.wake();
         if let Some(post) = polling.post.take() {
             post.wake();
+        }
+        if let Upgrade::Probing(prober) = &mut polling.upgrade
+            && let Some(prober) = prober.take()
+        {
+            prober.wake();
         }
         match reason {
             CloseReason::ForcedClose => Some(super::LINGER),

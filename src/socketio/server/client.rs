@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -26,6 +27,9 @@ const MAX_WAITING: usize = 1 << 20;
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
 
+/// The handlers of connections, where they are named as those of events are.
+const CONNECTION: Utf8Bytes = Utf8Bytes::from_static("connection");
+
 /// A future that gives `()`, as it is to be awaited no more.
 type Step = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Whether the middlewares let a socket in, some time.
@@ -42,6 +46,8 @@ pub(super) struct Client {
     deadline: Option<Pin<Box<Sleep>>>,
     /// How many bytes of events wait for their handlers.
     waiting: usize,
+    /// When a client that sends more than its handlers get done is given up; there while nothing is read from it.
+    stalled: Option<Pin<Box<Sleep>>>,
     is_over: bool,
 }
 
@@ -79,6 +85,7 @@ impl Client {
             members: Vec::new(),
             deadline: Some(deadline),
             waiting: 0,
+            stalled: None,
             is_over: false,
         }
     }
@@ -95,6 +102,7 @@ impl Client {
                 None => self.end(cx),
             }
         }
+        self.poll_stalled(cx);
         self.session.end_turn(cx);
         self.members.retain(|member| !matches!(member.doing, Doing::Gone));
         if self.is_over && self.members.is_empty() {
@@ -102,6 +110,23 @@ impl Client {
         }
         self.poll_deadline(cx);
         Poll::Pending
+    }
+
+    /// While too much waits for handlers, nothing is read, and so it does not show whether the client is there. It is asked
+    /// nothing either, so that it gives up after as long as it would take the server.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) {
+        if self.is_over || self.waiting <= MAX_WAITING {
+            self.stalled = None;
+            return;
+        }
+        let limit = self.server.config.engine.patience();
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(after(limit))));
+        if stalled.as_mut().poll(cx).is_ready() {
+            self.engine.give_up();
+        }
+        if self.engine.reason().is_some() {
+            self.end(cx);
+        }
     }
 
     /// A client that is in no namespace in time has to go.
@@ -140,14 +165,15 @@ impl Client {
         match self.decoder.decode(message) {
             Ok(Some(packet)) => self.handle(packet, cx),
             Ok(None) => {}
-            Err(error) => self.violated(&error),
+            Err(error) => self.violated(&error, cx),
         }
     }
 
-    /// The client is not to be understood, so that its session ends.
-    fn violated(&self, what: &dyn std::fmt::Display) {
+    /// The client is not to be understood, so that its session ends here, whatever else it has sent.
+    fn violated(&mut self, what: &dyn std::fmt::Display, cx: &mut Context<'_>) {
         log::violation(&self.engine, what);
         self.engine.close();
+        self.end(cx);
     }
 
     fn handle(&mut self, packet: Packet, cx: &mut Context<'_>) {
@@ -159,7 +185,7 @@ impl Client {
             is_known = true;
             member.notice_leave();
             // A client may come back before everybody knows that it has gone.
-            if member.leaving.is_none() {
+            if member.is_staying() {
                 found = Some(member);
             }
         }
@@ -179,10 +205,10 @@ impl Client {
             // What it has sent before it heard that it had to leave.
             (Body::Event { .. } | Body::Ack { .. } | Body::Disconnect, None) if is_known => {}
             (Body::Event { .. } | Body::Ack { .. } | Body::Disconnect, None) => {
-                self.violated(&"a packet for a namespace that the client is not in");
+                self.violated(&"a packet for a namespace that the client is not in", cx);
             }
-            (Body::Connect(_), Some(_)) => self.violated(&"a second connection to a namespace"),
-            (Body::ConnectError(_), _) => self.violated(&"a connection error of a client"),
+            (Body::Connect(_), Some(_)) => self.violated(&"a second connection to a namespace", cx),
+            (Body::ConnectError(_), _) => self.violated(&"a connection error of a client", cx),
         }
     }
 
@@ -194,7 +220,7 @@ impl Client {
         let mut member =
             Membership { socket: socket.clone(), doing: Doing::Nothing, queue: VecDeque::new(), leaving: None };
         if socket.is_recovered() || socket.namespace().admits_all() {
-            member.admitted(Ok(()));
+            member.admitted(Ok(()), &mut self.waiting);
         } else {
             member.doing = Doing::Admitting(Box::pin(Namespace::admit(socket)));
         }
@@ -204,6 +230,11 @@ impl Client {
 }
 
 impl Membership {
+    /// Whether it has neither gone nor is about to.
+    const fn is_staying(&self) -> bool {
+        self.leaving.is_none() && !matches!(self.doing, Doing::Gone)
+    }
+
     /// Goes on with what is to be done, as far as it goes.
     fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut usize) {
         self.notice_leave();
@@ -221,10 +252,13 @@ impl Membership {
                     },
                 },
                 Doing::Admitting(admission) => match poll_caught(admission.as_mut(), cx) {
-                    Poll::Pending if self.leaving.is_some() => return self.refused(),
+                    Poll::Pending if self.leaving.is_some() => return self.refused(waiting),
                     Poll::Pending => return,
-                    Poll::Ready(Ok(admitted)) => self.admitted(admitted),
-                    Poll::Ready(Err(_)) => self.admitted(Err(ConnectError::new("Internal server error"))),
+                    Poll::Ready(Ok(admitted)) => self.admitted(admitted, waiting),
+                    Poll::Ready(Err(_)) => {
+                        self.socket.namespace().report(&self.socket, &CONNECTION, &EventError::Panicked);
+                        self.admitted(Err(ConnectError::new("Internal server error")), waiting);
+                    }
                 },
                 Doing::Handling(name, handling) => match poll_caught(handling.as_mut(), cx) {
                     Poll::Pending => return,
@@ -261,10 +295,11 @@ impl Membership {
         match dispatched {
             Ok(Dispatched::Unheard) => log::unheard(&self.socket, &name),
             Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
-            Ok(Dispatched::Concurrent(handling)) => {
+            Ok(Dispatched::Concurrent(mut handling)) => {
                 let socket = self.socket.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = handling.await {
+                    let outcome = poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await;
+                    if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
                         socket.namespace().report(&socket, &name, &error);
                     }
                 });
@@ -274,18 +309,18 @@ impl Membership {
     }
 
     /// The middlewares have answered.
-    fn admitted(&mut self, admitted: Result<(), ConnectError>) {
+    fn admitted(&mut self, admitted: Result<(), ConnectError>, waiting: &mut usize) {
         match admitted {
             Ok(()) if self.leaving.is_none() => {
                 self.let_in();
                 let welcome = Box::pin(Namespace::welcome(self.socket.clone()));
-                self.doing = Doing::Handling(Utf8Bytes::from_static("connection"), welcome);
+                self.doing = Doing::Handling(CONNECTION, welcome);
             }
-            Ok(()) => self.refused(),
+            Ok(()) => self.refused(waiting),
             Err(error) => {
                 let packet = encode(self.socket.namespace().name(), &Body::ConnectError(error.payload()));
                 self.socket.shared.engine.send_all(packet.into_outgoing(Compress::Never));
-                self.refused();
+                self.refused(waiting);
             }
         }
     }
@@ -306,11 +341,11 @@ impl Membership {
     }
 
     /// It was not let in, or has gone before it was.
-    fn refused(&mut self) {
+    fn refused(&mut self, waiting: &mut usize) {
+        *waiting -= self.queue.drain(..).map(|event| event.arguments.len() + OVERHEAD).sum::<usize>();
         self.socket.gone();
         self.socket.namespace().rooms().remove(self.socket.id());
         self.socket.namespace().left();
-        self.queue.clear();
         self.doing = Doing::Gone;
     }
 
@@ -342,7 +377,10 @@ impl Drop for Membership {
 }
 
 /// Polls what an application has written; a panic of it is its end, and nobody else's.
-fn poll_caught<T>(future: Pin<&mut (dyn Future<Output = T> + Send)>, cx: &mut Context<'_>) -> Poll<Result<T, ()>> {
+pub(super) fn poll_caught<T>(
+    future: Pin<&mut (dyn Future<Output = T> + Send)>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, ()>> {
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Ok(Poll::Pending) => Poll::Pending,

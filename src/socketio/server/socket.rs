@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    future::poll_fn,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU8, Ordering},
@@ -11,11 +12,12 @@ use http::Extensions;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Acknowledged, Broadcast, DisconnectReason, Emit, EmitError, Event, EventHandler, Namespace,
+    Acknowledged, Broadcast, DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, Namespace,
     ack::Acks,
+    client::poll_caught,
     emit,
     handler::IntoOutcome,
-    listeners::{Dispatched, Listeners},
+    listeners::{Dispatched, Farewell, Listeners},
     lock,
     recovery::Gone,
 };
@@ -383,16 +385,25 @@ impl Socket {
     /// Tells all who want to know that it is disconnected, and leaves its rooms.
     pub(super) async fn leave_all(self, reason: DisconnectReason) {
         let [disconnecting, disconnect] = self.shared.listeners.end();
-        for farewell in disconnecting {
-            farewell(self.clone(), reason).await;
-        }
-        if let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable()) {
-            memory.keep(pid, self.id(), self.namespace().rooms().of(self.id()), self.data());
-        }
+        self.tell_end(Utf8Bytes::from_static("disconnecting"), disconnecting, reason).await;
+        let rooms = self.rooms();
         self.namespace().rooms().remove(self.id());
+        // Only now: a client that comes back takes this id, under which nothing is to be removed any more.
+        if let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable()) {
+            memory.keep(pid, self.id(), rooms, self.data());
+        }
         self.namespace().left();
-        for farewell in disconnect {
-            farewell(self.clone(), reason).await;
+        self.tell_end(Utf8Bytes::from_static("disconnect"), disconnect, reason).await;
+    }
+
+    /// Tells some that it is disconnected, one after the other. A panic of one is reported, and keeps it from none.
+    async fn tell_end(&self, event: Utf8Bytes, farewells: Vec<Farewell>, reason: DisconnectReason) {
+        for farewell in farewells {
+            let socket = self.clone();
+            let mut told = Box::pin(async move { farewell(socket, reason).await });
+            if poll_fn(|cx| poll_caught(told.as_mut(), cx)).await.is_err() {
+                self.namespace().report(self, &event, &EventError::Panicked);
+            }
         }
     }
 

@@ -1,0 +1,207 @@
+//! Clients that were away for a short time.
+
+use bytes::Bytes;
+use sockeye::{
+    engineio::Sid,
+    socketio::{Config, ConnectError, Recovery, Server, Socket},
+};
+
+use crate::{
+    Peer, serve,
+    sio::{member, until},
+};
+
+/// The offset at the end of an event.
+fn offset(event: &str) -> String {
+    let arguments: Vec<serde_json::Value> = serde_json::from_str(&event[event.find('[').unwrap()..]).unwrap();
+    arguments.last().unwrap().as_str().unwrap().into()
+}
+
+/// What a client knows of itself.
+#[derive(Clone, Debug)]
+struct Known {
+    sid: String,
+    pid: String,
+    offset: String,
+}
+
+impl Known {
+    fn connect(&self) -> String {
+        format!(r#"0{{"pid":"{}","offset":"{}"}}"#, self.pid, self.offset)
+    }
+}
+
+fn server(recovery: Recovery) -> Server {
+    let io = Server::with_config(Config::new().recovery(recovery));
+    io.on_connect(|socket: Socket| async move {
+        if !socket.is_recovered() {
+            socket.join("room");
+            socket.set("name", "fish").unwrap();
+        }
+        socket.emit(if socket.is_recovered() { "again" } else { "hello" }, socket.get::<String>("name")).unwrap();
+    });
+    io
+}
+
+/// A client that has got its first event.
+async fn connect(address: std::net::SocketAddr) -> (Peer, Known) {
+    let mut peer = Peer::open(address).await;
+    peer.send("0").await;
+    let answer = peer.recv().await;
+    let (sid, pid) = (member(&answer, "sid").unwrap(), member(&answer, "pid").unwrap());
+    assert_eq!(answer, format!(r#"0{{"sid":"{sid}","pid":"{pid}"}}"#));
+    assert_ne!(sid, pid);
+    let hello = peer.recv().await;
+    let offset = offset(&hello);
+    assert_eq!(hello, format!(r#"2["hello","fish","{offset}"]"#));
+    (peer, Known { sid, pid, offset })
+}
+
+#[tokio::test]
+async fn client_gets_what_it_has_missed_and_is_who_it_was() {
+    let io = server(Recovery::new());
+    let address = serve(&io).await;
+    let (peer, known) = connect(address).await;
+    let (mut other, _) = connect(address).await;
+    drop(peer);
+    until(|| io.len() == 1).await;
+    // Its namespace remembers it when its rooms are left.
+    until(|| io.to("room").sockets().len() == 1).await;
+    io.emit("all", 1).unwrap();
+    io.to("room").emit("room", Bytes::from_static(b"\x07")).unwrap();
+    io.to("another").emit("not its room", ()).unwrap();
+    io.broadcast().except("room").emit("not to its room", ()).unwrap();
+    io.to(&known.sid).emit("own", ()).unwrap();
+    io.broadcast().volatile().emit("volatile", ()).unwrap();
+    other.recv().await;
+
+    let mut peer = Peer::open(address).await;
+    peer.send(&known.connect()).await;
+    let all = peer.recv().await;
+    assert!(all.starts_with(r#"2["all",1,""#), "{all}");
+    let room = peer.recv().await;
+    assert!(room.starts_with(r#"51-["room",{"_placeholder":true,"num":0},""#), "{room}");
+    peer.expect_bytes(b"\x07").await;
+    let own = peer.recv().await;
+    assert!(own.starts_with(r#"2["own",""#), "{own}");
+    peer.expect(&format!(r#"0{{"sid":"{}","pid":"{}"}}"#, known.sid, known.pid)).await;
+    let again = peer.recv().await;
+    assert!(again.starts_with(r#"2["again","fish",""#), "its data is there: {again}");
+    let socket = io.socket(Sid::parse(&known.sid).unwrap()).unwrap();
+    assert!(socket.is_recovered());
+    let rooms: Vec<_> = socket.rooms().iter().map(|room| room.to_string()).collect();
+    assert_eq!(rooms, [&*known.sid, "room"]);
+    io.to("room").emit("still", ()).unwrap();
+    assert!(peer.recv().await.starts_with(r#"2["still","#));
+}
+
+#[tokio::test]
+async fn session_is_had_once() {
+    let io = server(Recovery::new());
+    let address = serve(&io).await;
+    let (peer, known) = connect(address).await;
+    // While it is there, nobody else gets it.
+    let mut thief = Peer::open(address).await;
+    assert_ne!(thief.join(&known.connect()).await, known.sid);
+    drop((peer, thief));
+    until(|| io.engine().is_empty()).await;
+    let mut first = Peer::open(address).await;
+    assert_eq!(first.join_behind_events(&known.connect()).await, known.sid);
+    let mut second = Peer::open(address).await;
+    assert_ne!(second.join_behind_events(&known.connect()).await, known.sid);
+}
+
+#[tokio::test]
+async fn client_that_goes_again_comes_back_again() {
+    let io = server(Recovery::new());
+    let address = serve(&io).await;
+    let (peer, mut known) = connect(address).await;
+    drop(peer);
+    for round in 0..3 {
+        until(|| io.engine().is_empty()).await;
+        io.emit("missed", round).unwrap();
+        let mut peer = Peer::open(address).await;
+        peer.send(&known.connect()).await;
+        let missed = peer.recv().await;
+        assert!(missed.starts_with(&format!(r#"2["missed",{round},"#)), "{missed}");
+        peer.expect(&format!(r#"0{{"sid":"{}","pid":"{}"}}"#, known.sid, known.pid)).await;
+        known.offset = offset(&peer.recv().await);
+    }
+}
+
+#[tokio::test]
+async fn who_has_left_or_is_not_known_begins_anew() {
+    let io = server(Recovery::new());
+    let address = serve(&io).await;
+    let (mut peer, left) = connect(address).await;
+    peer.send("1").await;
+    until(|| io.is_empty()).await;
+    let mut told = Peer::open(address).await;
+    assert_ne!(told.join(&left.connect()).await, left.sid, "it wanted to leave");
+    drop((peer, told));
+    until(|| io.engine().is_empty()).await;
+    let (peer, known) = connect(address).await;
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    for (pid, offset) in [(&*known.pid, ""), (&known.pid, "1-1"), ("", &*known.offset), (&left.pid, &known.offset)] {
+        let mut peer = Peer::open(address).await;
+        let unknown = Known { sid: String::new(), pid: pid.into(), offset: offset.into() };
+        assert_ne!(peer.join(&unknown.connect()).await, known.sid);
+    }
+    for auth in [r#"{"pid":1,"offset":2}"#, r#"{"pid":null}"#, "{}"] {
+        let mut peer = Peer::open(address).await;
+        assert_ne!(peer.join(&format!("0{auth}")).await, known.sid);
+    }
+}
+
+#[tokio::test]
+async fn middlewares_are_skipped_unless_it_is_said_otherwise() {
+    for (recovery, is_asked) in [(Recovery::new(), false), (Recovery::new().with_middlewares(), true)] {
+        let io = server(recovery);
+        let address = serve(&io).await;
+        let (peer, known) = connect(address).await;
+        drop(peer);
+        until(|| io.engine().is_empty()).await;
+        io.middleware(|_| async { Err(ConnectError::new("closed")) });
+        let mut peer = Peer::open(address).await;
+        peer.send(&known.connect()).await;
+        let answer = peer.recv().await;
+        if is_asked {
+            assert_eq!(answer, r#"4{"message":"closed"}"#);
+        } else {
+            assert_eq!(answer, format!(r#"0{{"sid":"{}","pid":"{}"}}"#, known.sid, known.pid));
+        }
+    }
+}
+
+#[tokio::test]
+async fn middleware_that_lets_it_in_does_not_keep_it_from_what_it_missed() {
+    let io = server(Recovery::new().with_middlewares());
+    io.middleware(|_| async {
+        tokio::task::yield_now().await;
+        Ok(())
+    });
+    let address = serve(&io).await;
+    let (peer, known) = connect(address).await;
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    io.emit("missed", ()).unwrap();
+    let mut peer = Peer::open(address).await;
+    peer.send(&known.connect()).await;
+    assert!(peer.recv().await.starts_with(r#"2["missed","#));
+    peer.expect(&format!(r#"0{{"sid":"{}","pid":"{}"}}"#, known.sid, known.pid)).await;
+    assert_eq!(io.len(), 1);
+}
+
+impl Peer {
+    /// As [`join`](Self::join), behind events that it has missed.
+    async fn join_behind_events(&mut self, packet: &str) -> String {
+        self.send(packet).await;
+        loop {
+            let packet = self.recv().await;
+            if packet.starts_with('0') {
+                return crate::sio::sid(&packet);
+            }
+        }
+    }
+}
