@@ -46,13 +46,15 @@
 //! | T36 | a window that is out of step | rfc7692_7_2_deflate: `stays_in_step_with_zlib_over_mixed_messages` (10⁵ in both roles), `stays_in_step_over_what_does_not_shrink_with_context_takeover` |
 //! | T37 | compressing on several threads | `compresses_for_senders_on_several_threads`, `message_to_many_clients_is_the_same_for_all_from_any_thread`, split: `senders_in_many_tasks_share_one_deflater` |
 //! | T38 | a deflate tail beyond its buffer | `ends_a_stream_without_touching_what_is_behind_it`, rfc7692_7_2_deflate: `sends_messages_of_every_length` |
+//! | T39 | Socket.IO's attachments | socketio_packets: `numbers_of_attachments_are_checked`, `illegal_placeholders_are_refused_and_those_of_no_attachment_are_objects`, `what_comes_out_of_order_is_refused`, `what_is_no_event_is_refused`; engineio: `octet_stream_is_refused_and_ends_the_session` |
+//! | T40 | Engine.IO's bodies | engineio: `body_over_the_limit_gets_413_and_the_session_goes_on`, `body_over_the_limit_in_chunks_gets_413_as_well`, `post_waits_for_room_and_not_for_ever`, `session_that_fetches_too_little_is_ended` |
 //! | T41 | control characters in what the tool prints | cli: `control_characters_of_a_server_do_not_reach_the_standard_error`, `lines_come_in_above_the_line_that_is_typed`, `events_are_lines_of_json_whatever_is_in_them`, `refusal_is_3_and_shows_status_and_body`, `echo_is_the_default_and_connections_are_logged`, and the tests of the tool's `output::escape` |
 //! | T42 | redirects | `client_follows_no_redirect`, `client_does_not_fall_back_to_plain_text` |
 //! | T43 | two frames cut at every byte | `reads_two_frames_cut_at_every_byte`, `two_large_frames_are_read_in_steps_of_every_kind`, all of rfc6455_5_4_splits |
 //! | T44 | codes of a Close | `surfaces_every_code_of_a_close`, `refuses_every_other_code_of_a_close`, rfc6455_7_close: `accepts_codes_that_may_stand_on_the_wire` |
 //! | T45 | all of it over TLS and Unix sockets | `is_told_over_tls_and_unix_of_every_fault` and the rest of `transports` |
 //!
-//! T39 and T40 belong to Socket.IO, which is to come.
+//! T39 and T40 are about Socket.IO, and need the feature `socketio`.
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used)] // the twins are tests too
 
