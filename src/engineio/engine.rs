@@ -60,6 +60,10 @@ impl Engine {
     /// Runs the handler for a session, and sees its connection to the end.
     pub(super) async fn run(self, session: Session) {
         let sender = session.sender();
+        if self.registry.is_closed() {
+            // It began while the others were ended.
+            sender.close();
+        }
         let handler = (self.handler)(session);
         // What the server holds is not needed for as long as the session lasts.
         drop(self);

@@ -10,8 +10,9 @@ pub const SEPARATOR: char = '\u{1e}';
 ///
 /// ```
 /// use sockeye::engineio::{Packet, Payload};
-/// let packets: Result<Vec<_>, _> = Payload::parse("4hello\u{1e}bAQI=".into()).collect();
-/// assert_eq!(packets.unwrap(), [Packet::Message("hello".into()), Packet::Message((&[1, 2]).into())]);
+/// let packets = Payload::parse("4hello\u{1e}bAQI=".into()).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(packets, [Packet::Message("hello".into()), Packet::Message((&[1, 2]).into())]);
+/// # Ok::<(), sockeye::engineio::PacketError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Payload {

@@ -66,6 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
         self.shared.cork();
     }
 
+    /// Has this task woken by what is queued, though nothing is received for now.
+    pub(crate) fn wait_for_change(&self, cx: &Context<'_>) {
+        self.shared.lock().wait_for_change(cx);
+    }
+
     /// Ends the turn, and writes what was queued, unless the receiver waits and has done so.
     pub(crate) fn end_turn(&self, cx: &Context<'_>) {
         if self.shared.is_settled() {

@@ -169,6 +169,36 @@ async fn flood_behind_a_handler_that_waits_is_not_read() {
 }
 
 #[tokio::test]
+async fn client_that_is_not_read_is_told_what_others_send() {
+    let (tell, mut told) = unbounded_channel();
+    let io = Server::new();
+    io.on_connect(move |socket: Socket| {
+        let tell = tell.clone();
+        socket.on("wait", |socket: Socket| async move {
+            let _ = socket.emit_with_ack::<Value>("never answered", ()).await;
+        });
+        let _ = tell.send(socket);
+        async {}
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    let socket = unhung(told.recv()).await.unwrap();
+    peer.send(r#"2["wait"]"#).await;
+    peer.expect(r#"20["never answered"]"#).await;
+    let flood = format!(r#"2["flood","{}"]"#, "a".repeat(600_000));
+    for _ in 0..2 {
+        peer.send(&flood).await;
+    }
+    for number in 0..5 {
+        io.emit("news", number).unwrap();
+        peer.expect(&format!(r#"2["news",{number}]"#)).await;
+    }
+    socket.disconnect();
+    peer.expect("1").await;
+    io.close();
+    until(|| io.engine().is_empty()).await;
+}
+
+#[tokio::test]
 async fn client_that_floods_and_goes_is_forgotten() {
     let soon = Duration::from_millis(100);
     let io = Server::with_config(Config::new().engine(|engine| engine.ping_interval(soon).ping_timeout(soon)));

@@ -187,6 +187,14 @@ impl Session {
         }
     }
 
+    /// Has this task woken by what others send, and by the end, though nothing is received for now.
+    pub(crate) fn wait_for_change(&self, cx: &Context<'_>) {
+        self.shared.lock().reader = Some(cx.waker().clone());
+        if let Some(socket) = &self.socket {
+            socket.wait_for_change(cx);
+        }
+    }
+
     /// Ends the turn, and writes what was sent during it.
     pub(crate) fn end_turn(&self, cx: &Context<'_>) {
         if let Some(socket) = &self.socket {

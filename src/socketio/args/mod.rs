@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_value_holds_anything() {
-        let value = Value::from_arguments(&Message { text: "a".into(), image: vec![1].into() }.to_arguments().unwrap());
-        let value = value.expect("anything");
+        let message = Message { text: "a".into(), image: vec![1].into() };
+        let value = Value::from_arguments(&message.to_arguments().expect("bytes")).expect("anything");
         assert_eq!(value["image"], Value::Binary(vec![1].into()));
         assert_eq!(passed(&value), value);
     }

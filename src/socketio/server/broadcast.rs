@@ -125,7 +125,8 @@ impl Broadcast {
         let mut asked = Vec::new();
         self.namespace.rooms().for_each(&self.targets, |socket| {
             socket.shared.acks.wait(id, Waiting::Many(sender.clone()));
-            if socket.deliver(&packet, self.volatile) {
+            // One that has gone before it was waited for will not say so.
+            if socket.is_reachable() && socket.deliver(&packet, self.volatile) {
                 asked.push(socket.clone());
             } else {
                 socket.shared.acks.forget(id);

@@ -124,6 +124,7 @@ impl Client {
         if stalled.as_mut().poll(cx).is_ready() {
             self.engine.give_up();
         }
+        self.session.wait_for_change(cx);
         if self.engine.reason().is_some() {
             self.end(cx);
         }

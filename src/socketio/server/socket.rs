@@ -358,9 +358,10 @@ impl Socket {
 
     /// Lets it in, and tells its client.
     pub(super) fn let_in(&self) {
-        self.shared.state.store(CONNECTED, Ordering::Release);
         let packet = encode(self.namespace().name(), &Body::Connect(Some(self.connect_payload())));
         self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
+        // Behind the packet, so that no broadcast comes in front of it.
+        self.shared.state.store(CONNECTED, Ordering::Release);
     }
 
     /// Takes over what middlewares have attached to another one.
