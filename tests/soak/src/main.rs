@@ -63,6 +63,7 @@ async fn soak(server: &Server, options: &Options) -> Result<ExitCode, Box<dyn Er
     let command = ["tests/soak/run".into()].into_iter().chain(args).collect::<Vec<_>>().join(" ");
     let markdown = Report { command: &command, fresh, rounds: &rounds, checks: &checks }.markdown();
     println!("{markdown}");
+    checks.iter().filter(|(_, holds)| !holds).for_each(|(check, _)| eprintln!("does not hold: {check}"));
     if let Some(path) = &options.record {
         let before = std::fs::read_to_string(path).unwrap_or_default();
         std::fs::write(path, report::put_into(&before, &markdown))?;
@@ -86,8 +87,9 @@ fn checks(fresh: &Holding, rounds: &[Round], greeting: &io::Result<Outcome>, com
     for (when, memory) in [("behind the last round", behind), ("at the most", most)] {
         let [earlier @ .., last] = &memory[..] else { continue };
         let before = earlier.iter().copied().max().unwrap_or_default();
-        // An allocator's heap does not come to rest at the same byte each time.
-        let margin = (4 << 20) + before / 20;
+        // An allocator's heap does not come to rest at the same byte each time: what it keeps of a short round is
+        // anything up to the most that the round took.
+        let margin = (8 << 20) + before / 20;
         let grown = *last as i64 - before as i64;
         let visits = rounds.last().map_or(0, Round::visits);
         let check = format!(
