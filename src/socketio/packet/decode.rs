@@ -1,9 +1,4 @@
-use std::fmt;
-
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, RESERVED, placeholder};
+use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, RESERVED, json, placeholder};
 use crate::{Message, Utf8Bytes};
 
 /// Puts the messages of a session together to packets: a text, and behind it as many binary messages as it announces.
@@ -174,22 +169,15 @@ impl Rest<'_> {
 /// A payload that begins with one of these, and is JSON.
 fn checked(json: Utf8Bytes, first: &[u8]) -> Result<Utf8Bytes, PacketError> {
     let is_kind = json.as_bytes().first().is_some_and(|byte| first.contains(byte));
-    if is_kind && serde_json::from_str::<IgnoredAny>(&json).is_ok() {
-        Ok(json)
-    } else {
-        Err(PacketError::InvalidPayload)
-    }
+    if is_kind && json::is_value(&json) { Ok(json) } else { Err(PacketError::InvalidPayload) }
 }
 
 /// The name and the arguments of an event.
 fn event(json: &Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let first = (&mut deserializer).deserialize_seq(First).map_err(|_| PacketError::InvalidPayload)?;
-    deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
+    let array = json::array(json).and_then(|array| array.first);
+    let (begin, end) = array.ok_or(PacketError::InvalidPayload)?;
     check_placeholders(json, attachments)?;
-    // Where the name ends in the text that it was borrowed from.
-    let end = first.get().as_ptr().addr() - json.as_ptr().addr() + first.get().len();
-    let name = name(json, first.get(), end)?;
+    let name = name(json, &json[begin..end], end)?;
     if RESERVED.contains(&&*name) {
         return Err(PacketError::ReservedName);
     }
@@ -210,13 +198,9 @@ fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketErro
 
 /// The arguments of an acknowledgement.
 fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    (&mut deserializer).deserialize_seq(All).map_err(|_| PacketError::InvalidPayload)?;
-    deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
+    let array = json::array(json).ok_or(PacketError::InvalidPayload)?;
     check_placeholders(json, attachments)?;
-    // White space may be in front of it.
-    let array = json.slice_from(json.find('[').unwrap_or_default());
-    Ok(Arguments { array, name_end: None, attachments: Vec::new() })
+    Ok(Arguments { array: json.slice_from(array.start), name_end: None, attachments: Vec::new() })
 }
 
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
@@ -224,37 +208,5 @@ fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError>
         Ok(())
     } else {
         Err(PacketError::IllegalPlaceholder)
-    }
-}
-
-/// The first element of an array whose others are JSON as well.
-struct First;
-
-impl<'de> Visitor<'de> for First {
-    type Value = &'de RawValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array with an event's name in front")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<&'de RawValue, A::Error> {
-        let first = elements.next_element()?.ok_or_else(|| A::Error::custom("an event without a name"))?;
-        IgnoredAny.visit_seq(elements)?;
-        Ok(first)
-    }
-}
-
-/// An array.
-struct All;
-
-impl<'de> Visitor<'de> for All {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<(), A::Error> {
-        IgnoredAny.visit_seq(elements).map(drop)
     }
 }

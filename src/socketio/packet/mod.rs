@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod error;
+mod json;
 mod placeholder;
 
 use bytes::Bytes;
