@@ -37,9 +37,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             return Err(Error::Closed);
         }
         core.borrow_buffer();
-        core.send.look_at_clock(now());
+        // The end of a turn looks at it.
+        let is_corked = self.shared.is_corked(&core);
+        if !is_corked || core.send.has_backlog() {
+            core.send.look_at_clock(now());
+        }
         let queued = queue(&mut core.send);
-        if !self.shared.is_corked(&core) {
+        if !is_corked {
             core.wake_reader();
         }
         Ok(queued?)

@@ -1,4 +1,4 @@
-use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, RESERVED, json, placeholder};
+use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, is_reserved, json, placeholder};
 use crate::{Message, Utf8Bytes};
 
 /// Puts the messages of a session together to packets: a text, and behind it as many binary messages as it announces.
@@ -54,7 +54,7 @@ impl Decoder {
     pub fn decode(&mut self, message: Message) -> Result<Option<Packet>, PacketError> {
         match (message, &mut self.open) {
             (Message::Text(text), None) => {
-                let (packet, missing) = self.decode_text(&text)?;
+                let (packet, missing) = self.decode_text(text)?;
                 if missing == 0 {
                     return Ok(Some(packet));
                 }
@@ -74,8 +74,8 @@ impl Decoder {
     }
 
     /// A packet, and how many attachments belong to it.
-    fn decode_text(&self, text: &Utf8Bytes) -> Result<(Packet, usize), PacketError> {
-        let mut rest = Rest { text, at: 0 };
+    fn decode_text(&self, text: Utf8Bytes) -> Result<(Packet, usize), PacketError> {
+        let mut rest = Rest { text: &text, at: 0 };
         let kind = rest.next().ok_or(PacketError::Empty)?;
         let attachments = match kind {
             b'5' | b'6' => self.attachments(&mut rest)?,
@@ -84,18 +84,19 @@ impl Decoder {
         };
         let namespace = rest.namespace();
         let id = rest.number()?;
-        let payload = (rest.at < text.len()).then(|| text.slice_from(rest.at));
+        let at = rest.at;
+        let payload = (at < text.len()).then(|| text.skip(at));
         let body = match kind {
             b'0' => Body::Connect(payload.map(|json| checked(json, b"{")).transpose()?),
             b'1' if payload.is_none() => Body::Disconnect,
             b'2' | b'5' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let (name, arguments) = event(&payload, attachments)?;
+                let (name, arguments) = event(payload, attachments)?;
                 Body::Event { id, name, arguments }
             }
             b'3' | b'6' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let arguments = acknowledged(&payload, attachments)?;
+                let arguments = acknowledged(payload, attachments)?;
                 Body::Ack { id: id.ok_or(PacketError::MissingId)?, arguments }
             }
             b'4' => Body::ConnectError(checked(payload.ok_or(PacketError::InvalidPayload)?, b"{\"")?),
@@ -173,15 +174,15 @@ fn checked(json: Utf8Bytes, first: &[u8]) -> Result<Utf8Bytes, PacketError> {
 }
 
 /// The name and the arguments of an event.
-fn event(json: &Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
-    let array = json::array(json).and_then(|array| array.first);
+fn event(json: Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
+    let array = json::array(&json).and_then(|array| array.first);
     let (begin, end) = array.ok_or(PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
-    let name = name(json, &json[begin..end], end)?;
-    if RESERVED.contains(&&*name) {
+    check_placeholders(&json, attachments)?;
+    let name = name(&json, &json[begin..end], end)?;
+    if is_reserved(&name) {
         return Err(PacketError::ReservedName);
     }
-    Ok((name, Arguments { array: json.clone(), name_end: Some(end), attachments: Vec::new() }))
+    Ok((name, Arguments { array: json, name_end: Some(end), attachments: Vec::new() }))
 }
 
 /// An event's name: a text, or a number as it is written.
@@ -197,10 +198,10 @@ fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketErro
 }
 
 /// The arguments of an acknowledgement.
-fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
-    let array = json::array(json).ok_or(PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
-    Ok(Arguments { array: json.slice_from(array.start), name_end: None, attachments: Vec::new() })
+fn acknowledged(json: Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
+    let array = json::array(&json).ok_or(PacketError::InvalidPayload)?;
+    check_placeholders(&json, attachments)?;
+    Ok(Arguments { array: json.skip(array.start), name_end: None, attachments: Vec::new() })
 }
 
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {

@@ -1,6 +1,6 @@
 //! Whether a text is JSON (RFC 8259), and where its first element ends: all that a packet's payload is asked before a handler
-//! wants it. Values are decoded by serde_json; this walks over them, without memory of its own and without recursion, eight
-//! bytes at a time where it can: what it costs is mostly branches that are foreseen wrongly, and so there are few.
+//! wants it. Values are decoded by serde_json; this walks over them, without memory of its own, eight bytes at a time where it
+//! can, as what it costs are mostly branches that are foreseen wrongly.
 
 /// How many arrays and objects may be in one another: serde_json decodes no more.
 const MAX_DEPTH: u32 = 127;
@@ -19,25 +19,28 @@ pub(super) struct Array {
 /// Whether a text is one value.
 pub(super) fn is_value(text: &str) -> bool {
     let bytes = text.as_bytes();
-    value(bytes, 0, 0).is_some_and(|at| space(bytes, at) == bytes.len())
+    value(bytes, space(bytes, 0), 0).is_some_and(|at| space(bytes, at) == bytes.len())
 }
 
 /// Finds the array that a text is, if it is one.
 pub(super) fn array(text: &str) -> Option<Array> {
     let bytes = text.as_bytes();
     let start = space(bytes, 0);
-    let mut at = space(bytes, expect(bytes, start, b'[')?);
-    let mut first = None;
-    if bytes.get(at) != Some(&b']') {
-        let begin = at;
-        at = value(bytes, at, 1)?;
-        first = Some((begin, at));
-        at = space(bytes, at);
-        while bytes.get(at) != Some(&b']') {
-            at = space(bytes, value(bytes, expect(bytes, at, b',')?, 1)?);
+    let begin = space(bytes, expect(bytes, start, b'[')?);
+    let (first, end) = match bytes.get(begin)? {
+        b']' => (None, begin + 1),
+        _ => {
+            let first_end = value(bytes, begin, 1)?;
+            let at = space(bytes, first_end);
+            let end = match bytes.get(at)? {
+                b']' => at + 1,
+                b',' => some_elements(bytes, space(bytes, at + 1), 1)?,
+                _ => return None,
+            };
+            (Some((begin, first_end)), end)
         }
-    }
-    (space(bytes, at + 1) == bytes.len()).then_some(Array { start, first })
+    };
+    (space(bytes, end) == bytes.len()).then_some(Array { start, first })
 }
 
 /// Behind a byte, if it is there.
@@ -56,58 +59,53 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// Behind a value that is in so many arrays and objects.
-fn value(bytes: &[u8], mut at: usize, outside: u32) -> Option<usize> {
-    // A bit for each array and object that has begun here, the innermost at the bottom: 1 is an object.
-    let (mut objects, mut depth) = (0_u128, outside);
+fn value(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
+    match *bytes.get(at)? {
+        b'"' => string(bytes, at + 1),
+        b'{' => object(bytes, space(bytes, at + 1), depth + 1),
+        b'[' => elements(bytes, space(bytes, at + 1), depth + 1),
+        b'-' | b'0'..=b'9' => number(bytes, at),
+        b't' => literal(bytes, at, b"true"),
+        b'f' => literal(bytes, at, b"false"),
+        b'n' => literal(bytes, at, b"null"),
+        _ => None,
+    }
+}
+
+/// Behind an object's members, and its end.
+fn object(bytes: &[u8], mut at: usize, depth: u32) -> Option<usize> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    if bytes.get(at) == Some(&b'}') {
+        return Some(at + 1);
+    }
     loop {
-        at = space(bytes, at);
+        at = space(bytes, value(bytes, space(bytes, key(bytes, at)?), depth)?);
         match *bytes.get(at)? {
-            b'"' => at = string(bytes, at + 1)?,
-            bracket @ (b'{' | b'[') => {
-                if depth == MAX_DEPTH {
-                    return None;
-                }
-                at = space(bytes, at + 1);
-                let next = *bytes.get(at)?;
-                if next == bracket + 2 {
-                    at += 1;
-                } else {
-                    depth += 1;
-                    let is_object = bracket == b'{';
-                    objects = objects << 1 | u128::from(is_object);
-                    if is_object {
-                        at = key(bytes, at)?;
-                    }
-                    continue;
-                }
-            }
-            b'-' | b'0'..=b'9' => at = number(bytes, at)?,
-            b't' => at = literal(bytes, at, b"true")?,
-            b'f' => at = literal(bytes, at, b"false")?,
-            b'n' => at = literal(bytes, at, b"null")?,
+            b',' => at = space(bytes, at + 1),
+            b'}' => return Some(at + 1),
             _ => return None,
         }
-        // What is behind it, and how many arrays and objects it ends.
-        loop {
-            if depth == outside {
-                return Some(at);
-            }
-            at = space(bytes, at);
-            let is_object = objects & 1 == 1;
-            match *bytes.get(at)? {
-                b',' => {
-                    at += 1;
-                    if is_object {
-                        at = key(bytes, space(bytes, at))?;
-                    }
-                    break;
-                }
-                b']' if !is_object => {}
-                b'}' if is_object => {}
-                _ => return None,
-            }
-            at += 1;
-            (objects, depth) = (objects >> 1, depth - 1);
+    }
+}
+
+/// Behind an array's elements, and its end.
+fn elements(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    if bytes.get(at) == Some(&b']') { Some(at + 1) } else { some_elements(bytes, at, depth) }
+}
+
+/// Behind one element or more, and the array's end.
+fn some_elements(bytes: &[u8], mut at: usize, depth: u32) -> Option<usize> {
+    loop {
+        at = space(bytes, value(bytes, at, depth)?);
+        match *bytes.get(at)? {
+            b',' => at = space(bytes, at + 1),
+            b']' => return Some(at + 1),
+            _ => return None,
         }
     }
 }
@@ -199,22 +197,27 @@ fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 /// The next quote, backslash or control character, or the end.
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of a byte that is found, and maybe of some above it, which come later.
-        let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
-        let found = (less(word, 0x20) | less(word ^ (ONES * 0x22), 1) | less(word ^ (ONES * 0x5c), 1)) & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        if let Some(found) = first_special(*word) {
+            return at + found;
         }
-        at += 8;
+        at += word.len();
     }
-    while let Some(byte) = bytes.get(at)
-        && !matches!(byte, b'"' | b'\\' | ..0x20)
-    {
-        at += 1;
-    }
-    at
+    // The quotes behind the end are the end.
+    let mut word = [b'"'; 8];
+    let rest = bytes.get(at..).unwrap_or_default();
+    word[..rest.len()].copy_from_slice(rest);
+    at + first_special(word).unwrap_or(rest.len())
+}
+
+/// The first quote, backslash or control character of eight bytes.
+#[inline]
+fn first_special(word: [u8; 8]) -> Option<usize> {
+    let word = u64::from_le_bytes(word);
+    // The high bit of a byte that is found, and maybe of some above it, which come later.
+    let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
+    let found = (less(word, 0x20) | less(word ^ (ONES * 0x22), 1) | less(word ^ (ONES * 0x5c), 1)) & HIGH;
+    (found != 0).then_some(found.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]

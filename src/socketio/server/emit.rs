@@ -8,7 +8,7 @@ use crate::{
     engineio::Outgoing,
     socketio::{
         ArgumentsError, FromArguments, ToArguments,
-        packet::{Arguments, Encoded, RESERVED, encode_event},
+        packet::{Arguments, Encoded, encode_event, is_reserved},
     },
 };
 
@@ -40,10 +40,10 @@ pub(super) struct Event<'a> {
 
 impl<'a> Event<'a> {
     pub(super) fn new(namespace: &Namespace, name: &'a str, arguments: impl ToArguments) -> Result<Self, EmitError> {
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(EmitError::ReservedName(name.into()));
         }
-        let (arguments, limit) = (arguments.to_arguments()?, namespace.max_attachments());
+        let (arguments, limit) = (arguments.into_arguments()?, namespace.max_attachments());
         match arguments.attachments().len() {
             count if count > limit => Err(EmitError::TooManyAttachments { count, limit }),
             _ => Ok(Self { name, arguments }),

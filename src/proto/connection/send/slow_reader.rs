@@ -36,6 +36,12 @@ impl SendHalf {
         }
     }
 
+    /// Whether messages may have to wait in front of the queue, where their age counts.
+    #[cfg(feature = "socketio")]
+    pub(crate) const fn has_backlog(&self) -> bool {
+        self.backlog.is_some()
+    }
+
     /// Has what the transport takes from now on counted as progress.
     pub(super) fn block(&mut self, now: Instant, unflushed: bool) {
         let blocked = Blocked { since: now, written: self.output.written(), unflushed };
