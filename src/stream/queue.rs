@@ -37,9 +37,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             return Err(Error::Closed);
         }
         core.borrow_buffer();
-        // The end of a turn looks at it.
         let is_corked = self.shared.is_corked(&core);
-        if !is_corked || core.send.has_backlog() {
+        if core.send.needs_clock(is_corked) {
             core.send.look_at_clock(now());
         }
         let queued = queue(&mut core.send);
