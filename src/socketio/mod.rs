@@ -31,6 +31,7 @@
 //!
 //! [`Server::listen`] serves it by itself, [`Server::layer`] beside the routes of axum and others.
 
+pub mod adapter;
 mod args;
 pub mod packet;
 mod server;
@@ -39,8 +40,8 @@ pub use self::{
     args::{ArgumentsError, FromArguments, ToArguments, Value},
     packet::Arguments,
     server::{
-        Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, Config, ConnectError, DisconnectReason, Emit,
-        EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply, Namespace, Namespaces, OfAck, OfArguments,
-        OfSocket, Recovery, Reply, Server, Socket,
+        Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, ClusterError, Config, ConnectError,
+        DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply, Namespace,
+        Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, Server, Socket,
     },
 };

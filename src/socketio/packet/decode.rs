@@ -1,5 +1,6 @@
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -217,6 +218,18 @@ fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, Packe
     // White space may be in front of it.
     let array = json.slice_from(json.find('[').unwrap_or_default());
     Ok(Arguments { array, name_end: None, attachments: Vec::new() })
+}
+
+impl Arguments {
+    /// Arguments that come from elsewhere than a client: a JSON array, and what its placeholders stand for.
+    ///
+    /// # Errors
+    ///
+    /// If it is no JSON array, or a placeholder stands for nothing.
+    pub fn from_json(json: impl Into<Utf8Bytes>, attachments: Vec<Bytes>) -> Result<Self, PacketError> {
+        let arguments = acknowledged(&json.into(), attachments.len())?;
+        Ok(Self { attachments, ..arguments })
+    }
 }
 
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {

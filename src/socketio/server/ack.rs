@@ -72,6 +72,9 @@ pub enum AckError {
     /// The client has gone.
     #[error("the client has gone")]
     Disconnected,
+    /// Other servers could not be asked.
+    #[error(transparent)]
+    Adapter(#[from] super::AdapterError),
     /// What the client sent is not what is wanted.
     #[error("an acknowledgement that is not what is wanted: {0}")]
     Arguments(#[from] ArgumentsError),

@@ -1,8 +1,10 @@
 //! The server.
 
 mod ack;
+mod asked;
 mod broadcast;
 mod client;
+mod cluster;
 mod config;
 mod emit;
 mod handler;
@@ -11,7 +13,9 @@ mod log;
 mod namespace;
 mod reason;
 mod recovery;
+mod remote;
 mod rooms;
+mod server_side;
 mod socket;
 
 use std::{
@@ -31,19 +35,25 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 pub use self::{
     ack::{Ack, AckError, Acknowledged, ConnectError},
     broadcast::{Broadcast, BroadcastAckError},
+    cluster::Local,
     config::Config,
     emit::{Emit, EmitError},
     handler::{Event, EventError, EventHandler, IntoOutcome, IntoReply, OfAck, OfArguments, OfSocket, Reply},
     namespace::Namespace,
     reason::DisconnectReason,
     recovery::Recovery,
+    remote::RemoteSocket,
+    server_side::ClusterError,
     socket::Socket,
 };
 use self::{client::Client, namespace::Hooks, recovery::Recovered};
 use crate::{
     Utf8Bytes,
     engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
-    socketio::packet::MAIN,
+    socketio::{
+        adapter::{AdapterError, ServerId},
+        packet::MAIN,
+    },
 };
 
 /// A server of Socket.IO. It is cheap to clone, and derefs to its main [`Namespace`], `/`.
@@ -67,6 +77,8 @@ pub struct Server {
 
 struct Shared {
     config: Config,
+    /// Which one of a cluster it is.
+    id: ServerId,
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
     patterns: RwLock<Vec<Pattern>>,
     is_closing: AtomicBool,
@@ -99,6 +111,7 @@ impl Server {
     pub fn with_config(config: Config) -> Self {
         let shared = Arc::new(Shared {
             config,
+            id: ServerId::new(Sid::random().as_str()),
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
             is_closing: AtomicBool::new(false),
@@ -179,6 +192,13 @@ impl Server {
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();
+        let namespaces: Vec<_> = read(&self.shared.namespaces).values().cloned().collect();
+        namespaces.iter().for_each(Namespace::close);
+    }
+
+    /// Which one of a cluster it is: what other servers know it by.
+    pub fn id(&self) -> &ServerId {
+        &self.shared.id
     }
 }
 
@@ -217,6 +237,15 @@ impl Namespaces {
         F: Future<Output = Result<(), ConnectError>> + Send + 'static,
     {
         self.hooks.middleware(middleware);
+    }
+
+    /// As [`Namespace::on_server_side`], for each of them.
+    pub fn on_server_side<T, F>(&self, event: &str, listener: impl Fn(T) -> F + Send + Sync + 'static)
+    where
+        T: crate::socketio::FromArguments,
+        F: Future<Output: IntoReply> + Send + 'static,
+    {
+        self.hooks.server_side.on(event, listener);
     }
 
     /// As [`Namespace::on_error`], for each of them.
@@ -266,16 +295,30 @@ impl Shared {
         let patterns = read(&self.patterns).clone();
         let said = serde_json::from_str(auth.map_or("{}", Utf8Bytes::as_str)).ok()?;
         let pattern = patterns.into_iter().find(|pattern| (pattern.takes)(name, &said))?;
-        let mut namespaces = write(&self.namespaces);
-        let made = || Namespace::new(name, self, pattern.hooks, true);
-        Some(enter(namespaces.entry(name.into()).or_insert_with(made)))
+        Some(self.insert(name, Namespace::new(name, self, pattern.hooks, true), enter))
     }
 
     /// The namespace of a name, which is made if there is none.
     fn make(self: &Arc<Self>, name: &str) -> Namespace {
-        let mut namespaces = write(&self.namespaces);
-        let made = || Namespace::new(name, self, Arc::default(), false);
-        namespaces.entry(name.into()).or_insert_with(made).clone()
+        if let Some(namespace) = read(&self.namespaces).get(name) {
+            return namespace.clone();
+        }
+        self.insert(name, Namespace::new(name, self, Arc::default(), false), Namespace::clone)
+    }
+
+    /// Takes a namespace in that was made outside of the lock, as its adapter has a say in it, unless somebody else was
+    /// faster; gives what `then` makes of the one that is there.
+    fn insert<T>(&self, name: &str, made: Namespace, then: impl FnOnce(&Namespace) -> T) -> T {
+        let (is_mine, done);
+        {
+            let mut namespaces = write(&self.namespaces);
+            let there = namespaces.entry(name.into()).or_insert_with(|| made.clone());
+            (is_mine, done) = (there.is(&made), then(there));
+        }
+        if !is_mine {
+            made.close();
+        }
+        done
     }
 
     /// Forgets a namespace that nobody is in.
@@ -283,7 +326,9 @@ impl Shared {
         let mut namespaces = write(&self.namespaces);
         let is_it = namespaces.get(namespace.name()).is_some_and(|there| there.is(namespace));
         if is_it && namespace.rooms().is_empty() {
-            namespaces.remove(namespace.name());
+            let gone = namespaces.remove(namespace.name());
+            drop(namespaces);
+            gone.iter().for_each(Namespace::close);
         }
     }
 

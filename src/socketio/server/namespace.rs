@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    Broadcast, BroadcastAckError, ConnectError, EmitError, EventError, Shared as ServerShared, Socket,
-    handler::IntoOutcome, log, read, recovery::Memory, rooms::Rooms, write,
+    Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket,
+    Shared as ServerShared, Socket, cluster::Cluster, config::Joined, handler::IntoOutcome, log, read,
+    recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
 };
 use crate::{
     Utf8Bytes,
@@ -31,7 +32,12 @@ pub(super) struct Hooks {
     connect: RwLock<Vec<Connected>>,
     middlewares: RwLock<Vec<Middleware>>,
     error: RwLock<Option<OnError>>,
+    pub(super) server_side: ServerListeners,
 }
+
+/// A namespace that may be gone.
+#[derive(Clone)]
+pub(super) struct WeakNamespace(Weak<Shared>);
 
 /// A part of the server with sockets, rooms, middlewares and handlers of its own. It is cheap to clone.
 #[derive(Clone)]
@@ -47,6 +53,8 @@ struct Shared {
     server: Weak<ServerShared>,
     max_attachments: usize,
     memory: Option<Memory>,
+    /// The namespace on other servers, if there are some.
+    cluster: Option<Cluster>,
     /// Whether a pattern has made it, so that it goes when nobody is in it.
     is_dynamic: bool,
 }
@@ -76,17 +84,27 @@ impl Hooks {
 
 impl Namespace {
     pub(super) fn new(name: &str, server: &Arc<ServerShared>, hooks: Arc<Hooks>, is_dynamic: bool) -> Self {
-        let shared = Shared {
-            name: name.into(),
+        let (name, config): (Arc<str>, _) = (name.into(), &server.config);
+        let open = |joined: &Joined, this: &Weak<Shared>| {
+            let local = Local::new(server.id.clone(), Arc::clone(&name), WeakNamespace(this.clone()));
+            Cluster::open(&*joined.0, local, config.cluster_timeout)
+        };
+        let shared = Arc::new_cyclic(|this| Shared {
+            cluster: config.adapter.as_ref().map(|joined| open(joined, this)),
+            name: Arc::clone(&name),
             hooks,
             rooms: Rooms::default(),
             acks: AtomicU64::new(0),
             server: Arc::downgrade(server),
-            max_attachments: server.config.max_attachments,
-            memory: server.config.recovery.map(Memory::new),
+            max_attachments: config.max_attachments,
+            memory: config.recovery.map(Memory::new),
             is_dynamic,
-        };
-        Self { shared: Arc::new(shared) }
+        });
+        Self { shared }
+    }
+
+    pub(super) fn downgrade(&self) -> WeakNamespace {
+        WeakNamespace(Arc::downgrade(&self.shared))
     }
 
     /// Its name, with the slash in front.
@@ -189,17 +207,30 @@ impl Namespace {
         self.broadcast().emit_with_ack(event, arguments).await
     }
 
-    /// The socket with this id, if it is there.
+    /// The socket with this id, if it is on this server.
     pub fn socket(&self, id: Sid) -> Option<Socket> {
         self.rooms().get(id)
     }
 
-    /// All sockets.
+    /// All sockets of this server.
     pub fn sockets(&self) -> Vec<Socket> {
         self.broadcast().sockets()
     }
 
-    /// How many sockets there are.
+    /// All sockets, those of other servers among them; see [`Broadcast::fetch_sockets`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Broadcast::fetch_sockets`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Broadcast::fetch_sockets`].
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, ClusterError<RemoteSocket>> {
+        self.broadcast().fetch_sockets().await
+    }
+
+    /// How many sockets there are on this server.
     pub fn len(&self) -> usize {
         self.rooms().len()
     }
@@ -220,6 +251,22 @@ impl Namespace {
     /// What it remembers of clients that have gone, if it does.
     pub(super) fn memory(&self) -> Option<&Memory> {
         self.shared.memory.as_ref()
+    }
+
+    /// The other servers, if it is joined to some.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.shared.cluster.as_ref()
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.shared.hooks
+    }
+
+    /// It has gone, or its server closes: other servers are left.
+    pub(super) fn close(&self) {
+        if let Some(cluster) = self.cluster() {
+            cluster.close();
+        }
     }
 
     /// The next id of an acknowledgement. All sockets share them, so that a broadcast has one.
@@ -277,6 +324,12 @@ impl Namespace {
     /// Whether it is this one, and not one of the same name.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl WeakNamespace {
+    pub(super) fn upgrade(&self) -> Option<Namespace> {
+        self.0.upgrade().map(|shared| Namespace { shared })
     }
 }
 

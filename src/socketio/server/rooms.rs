@@ -89,6 +89,22 @@ impl Rooms {
         own.into_iter().chain(member.iter().flat_map(|member| member.rooms.iter().cloned())).collect()
     }
 
+    /// Whether somebody is in a room.
+    pub(super) fn has(&self, room: &str) -> bool {
+        self.read().members(room).next().is_some()
+    }
+
+    /// Whether somebody may be meant: whether somebody is in one of the rooms, if some are named.
+    pub(super) fn has_any(&self, targets: &Targets) -> bool {
+        let state = self.read();
+        targets.rooms.is_empty() || targets.rooms.iter().any(|room| state.members(room).next().is_some())
+    }
+
+    /// The rooms, but for the sockets' own.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.read().rooms.keys().cloned().collect()
+    }
+
     pub(super) fn get(&self, id: Sid) -> Option<Socket> {
         let state = self.read();
         state.sockets.get(&id).map(|member| &member.socket).filter(|socket| socket.is_connected()).cloned()
