@@ -42,6 +42,6 @@ pub use self::{
     server::{
         Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, ClusterError, Config, ConnectError,
         DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply, Namespace,
-        Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, Server, Socket,
+        Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, RoomEvent, Server, Socket,
     },
 };

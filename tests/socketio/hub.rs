@@ -149,6 +149,11 @@ impl Link for HubLink {
         Box::pin(ready(Ok(servers)))
     }
 
+    fn room_changed(&self, room: &str) {
+        let verb = if self.local.has_room(room) { "subscribe" } else { "unsubscribe" };
+        self.hub.0.lock().unwrap().log.push(format!("{verb} {room}"));
+    }
+
     fn close(&self) {
         let mut state = self.hub.0.lock().unwrap();
         state.log.push(format!("close {}", self.local.namespace()));

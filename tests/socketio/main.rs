@@ -13,6 +13,7 @@ mod faults;
 mod fetching;
 mod hub;
 mod leaving;
+mod listening;
 mod namespaces;
 mod recovering;
 mod rooms;

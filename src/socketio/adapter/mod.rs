@@ -88,6 +88,13 @@ pub trait Link: Send + Sync {
     /// Says which other servers have the namespace now: so many answers are waited for.
     fn servers(&self) -> Pin<Box<dyn Future<Output = Result<Servers, AdapterError>> + Send + '_>>;
 
+    /// A room of this server has come into being or gone: [`Local::has_room`] says which, as of two threads' changes the
+    /// later one may be told first. It is for adapters that subscribe to rooms; the others do nothing. Sockets' own rooms are
+    /// not told of.
+    fn room_changed(&self, room: &str) {
+        let _ = room;
+    }
+
     /// The namespace has gone, or the server closes: nothing is published any more, and nobody listens. It is called once.
     fn close(&self);
 }

@@ -34,6 +34,14 @@ pub(super) fn server_side(namespace: &Namespace, event: &str, error: &EventError
     eprintln!("sockeye: event {event:?} of another server in {:?}: {error}", namespace.name());
 }
 
+/// What an application wants to be told has panicked.
+pub(super) fn panicked(what: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "sockeye::socketio", "{what} panicked");
+    #[cfg(not(feature = "tracing"))]
+    eprintln!("sockeye: {what} panicked");
+}
+
 /// Something that concerns other servers has failed.
 pub(super) fn cluster(local: &Local, what: &dyn std::fmt::Display) {
     #[cfg(feature = "tracing")]

@@ -9,6 +9,7 @@ mod config;
 mod emit;
 mod handler;
 mod listeners;
+mod listening;
 mod log;
 mod namespace;
 mod reason;
@@ -24,6 +25,7 @@ use std::{
     future::poll_fn,
     io,
     ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -43,6 +45,7 @@ pub use self::{
     reason::DisconnectReason,
     recovery::Recovery,
     remote::RemoteSocket,
+    rooms::RoomEvent,
     server_side::ClusterError,
     socket::Socket,
 };
@@ -82,7 +85,11 @@ struct Shared {
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
     patterns: RwLock<Vec<Pattern>>,
     is_closing: AtomicBool,
+    on_new_namespace: RwLock<Vec<Arc<OnNewNamespace>>>,
 }
+
+/// Is told of a namespace that was made.
+type OnNewNamespace = dyn Fn(&Namespace) + Send + Sync;
 
 /// Whether a namespace of this name is made, for a client that says this of itself.
 type Takes = dyn Fn(&str, &serde_json::Value) -> bool + Send + Sync;
@@ -115,6 +122,7 @@ impl Server {
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
             is_closing: AtomicBool::new(false),
+            on_new_namespace: RwLock::default(),
         });
         let main = shared.make(MAIN);
         let server = Arc::clone(&shared);
@@ -144,6 +152,16 @@ impl Server {
         let hooks = Arc::<Hooks>::default();
         write(&self.shared.patterns).push(Pattern { takes: Arc::new(takes), hooks: Arc::clone(&hooks) });
         Namespaces { shared: Arc::clone(&self.shared), hooks }
+    }
+
+    /// Those that there are now, the main one among them.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        read(&self.shared.namespaces).values().cloned().collect()
+    }
+
+    /// Has a listener told of each namespace that is made from now on, in front of its first socket's middlewares.
+    pub fn on_new_namespace(&self, listener: impl Fn(&Namespace) + Send + Sync + 'static) {
+        write(&self.shared.on_new_namespace).push(Arc::new(listener));
     }
 
     /// The sessions below.
@@ -192,8 +210,7 @@ impl Server {
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();
-        let namespaces: Vec<_> = read(&self.shared.namespaces).values().cloned().collect();
-        namespaces.iter().for_each(Namespace::close);
+        self.namespaces().iter().for_each(Namespace::close);
     }
 
     /// Which one of a cluster it is: what other servers know it by.
@@ -246,6 +263,11 @@ impl Namespaces {
         F: Future<Output: IntoReply> + Send + 'static,
     {
         self.hooks.server_side.on(event, listener);
+    }
+
+    /// As [`Namespace::on_room`], for each of them.
+    pub fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        self.hooks.on_room(listener);
     }
 
     /// As [`Namespace::on_error`], for each of them.
@@ -315,7 +337,14 @@ impl Shared {
             let there = namespaces.entry(name.into()).or_insert_with(|| made.clone());
             (is_mine, done) = (there.is(&made), then(there));
         }
-        if !is_mine {
+        if is_mine {
+            let listeners = read(&self.on_new_namespace).clone();
+            for listener in listeners {
+                if catch_unwind(AssertUnwindSafe(|| listener(&made))).is_err() {
+                    log::panicked("a listener of namespaces");
+                }
+            }
+        } else {
             made.close();
         }
         done

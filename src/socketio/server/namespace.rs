@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, RwLock, Weak,
@@ -9,12 +10,12 @@ use std::{
 };
 
 use super::{
-    Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket,
+    Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket, RoomEvent,
     Shared as ServerShared, Socket, cluster::Cluster, config::Joined, handler::IntoOutcome, log, read,
     recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
 };
 use crate::{
-    Utf8Bytes,
+    Compress, Utf8Bytes,
     engineio::Sid,
     socketio::{FromArguments, ToArguments},
 };
@@ -26,6 +27,9 @@ type Middleware = Arc<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = Result<(), C
 /// Is told what has gone wrong with an event.
 type OnError = Arc<dyn Fn(&Socket, &str, &EventError) + Send + Sync>;
 
+/// Is told what has become of rooms.
+type OnRoom = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
+
 /// What an application does with the sockets of a namespace, or of all that a pattern has made.
 #[derive(Default)]
 pub(super) struct Hooks {
@@ -33,6 +37,7 @@ pub(super) struct Hooks {
     middlewares: RwLock<Vec<Middleware>>,
     error: RwLock<Option<OnError>>,
     pub(super) server_side: ServerListeners,
+    rooms: RwLock<Vec<OnRoom>>,
 }
 
 /// A namespace that may be gone.
@@ -77,6 +82,24 @@ impl Hooks {
         write(&self.middlewares).push(Arc::new(move |socket| Box::pin(middleware(socket))));
     }
 
+    pub(super) fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        write(&self.rooms).push(Arc::new(listener));
+    }
+
+    /// Whether somebody wants to be told of rooms.
+    pub(super) fn watches_rooms(&self) -> bool {
+        !read(&self.rooms).is_empty()
+    }
+
+    pub(super) fn tell_room(&self, event: &RoomEvent) {
+        let listeners = read(&self.rooms).clone();
+        for listener in listeners {
+            if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
+                log::panicked("a listener of rooms");
+            }
+        }
+    }
+
     pub(super) fn on_error(&self, listener: impl Fn(&Socket, &str, &EventError) + Send + Sync + 'static) {
         *write(&self.error) = Some(Arc::new(listener));
     }
@@ -89,16 +112,19 @@ impl Namespace {
             let local = Local::new(server.id.clone(), Arc::clone(&name), WeakNamespace(this.clone()));
             Cluster::open(&*joined.0, local, config.cluster_timeout)
         };
-        let shared = Arc::new_cyclic(|this| Shared {
-            cluster: config.adapter.as_ref().map(|joined| open(joined, this)),
-            name: Arc::clone(&name),
-            hooks,
-            rooms: Rooms::default(),
-            acks: AtomicU64::new(0),
-            server: Arc::downgrade(server),
-            max_attachments: config.max_attachments,
-            memory: config.recovery.map(Memory::new),
-            is_dynamic,
+        let shared = Arc::new_cyclic(|this| {
+            let cluster = config.adapter.as_ref().map(|joined| open(joined, this));
+            Shared {
+                name: Arc::clone(&name),
+                rooms: Rooms::new(&hooks, cluster.as_ref().map(Cluster::link)),
+                cluster,
+                hooks,
+                acks: AtomicU64::new(0),
+                server: Arc::downgrade(server),
+                max_attachments: config.max_attachments,
+                memory: config.recovery.map(Memory::new),
+                is_dynamic,
+            }
         });
         Self { shared }
     }
@@ -151,6 +177,27 @@ impl Namespace {
         self.shared.hooks.on_error(listener);
     }
 
+    /// Has a listener told when a room comes into being or goes, and who joins and leaves it, on this server. A socket's own
+    /// room, which has its id for a name, is not told of.
+    ///
+    /// It is told behind the change, so that of two threads' changes the later one may be told first.
+    ///
+    /// ```
+    /// # use sockeye::socketio::{RoomEvent, Server};
+    /// # let io = Server::new();
+    /// io.on_room(|event| {
+    ///     if let RoomEvent::Created(room) = event { println!("somebody is in {room}") }
+    /// });
+    /// ```
+    pub fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        self.shared.hooks.on_room(listener);
+    }
+
+    /// The rooms that sockets of this server have joined; the sockets' own are not among them.
+    pub fn all_rooms(&self) -> Vec<Arc<str>> {
+        self.rooms().names()
+    }
+
     /// To all sockets.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(self)
@@ -174,6 +221,16 @@ impl Namespace {
     /// To all sockets, dropping events for those who cannot take them now.
     pub fn volatile(&self) -> Broadcast {
         self.broadcast().volatile()
+    }
+
+    /// To the sockets of this server only.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// To all sockets, compressed or not.
+    pub fn compress(&self, compress: Compress) -> Broadcast {
+        self.broadcast().compress(compress)
     }
 
     /// To all sockets, waiting for their acknowledgements for so long.
@@ -205,6 +262,26 @@ impl Namespace {
         arguments: impl ToArguments,
     ) -> Result<Vec<T>, BroadcastAckError<T>> {
         self.broadcast().emit_with_ack(event, arguments).await
+    }
+
+    /// Has all sockets join a room.
+    pub fn sockets_join(&self, room: impl AsRef<str>) {
+        self.broadcast().sockets_join(room);
+    }
+
+    /// Has all sockets leave a room.
+    pub fn sockets_leave(&self, room: impl AsRef<str>) {
+        self.broadcast().sockets_leave(room);
+    }
+
+    /// Has all sockets leave the namespace.
+    pub fn disconnect_sockets(&self) {
+        self.broadcast().disconnect_sockets();
+    }
+
+    /// Ends the connections of all clients.
+    pub fn close_connections(&self) {
+        self.broadcast().close_connections();
     }
 
     /// The socket with this id, if it is on this server.

@@ -49,7 +49,7 @@ pub(super) struct Shared {
     auth: Option<Utf8Bytes>,
     /// One of the states below.
     state: AtomicU8,
-    listeners: Listeners,
+    pub(super) listeners: Listeners,
     pub(super) acks: Acks,
     data: Mutex<serde_json::Map<String, serde_json::Value>>,
     extensions: Mutex<Extensions>,
@@ -275,6 +275,11 @@ impl Socket {
     /// To all others of the namespace.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(self.namespace()).but(self)
+    }
+
+    /// To all others of the namespace that are on this server.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
     }
 
     /// To the others in a room.

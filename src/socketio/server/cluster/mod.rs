@@ -49,6 +49,10 @@ impl Cluster {
         }
     }
 
+    pub(super) fn link(&self) -> Arc<dyn Link> {
+        Arc::clone(&self.link)
+    }
+
     /// For how long other servers are waited for.
     pub(super) const fn timeout(&self) -> Duration {
         self.timeout
