@@ -29,6 +29,6 @@ pub use self::{
     packet::{Packet, PacketError},
     payload::{Payload, SEPARATOR},
     service::{EngineLayer, EngineService, NotFound},
-    session::{Sender, Session, TransportKind},
+    session::{Sender, Session, SlowClient, TransportKind},
     sid::Sid,
 };

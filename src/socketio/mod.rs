@@ -41,7 +41,7 @@ pub use self::{
     packet::Arguments,
     server::{
         Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, ClusterError, Config, ConnectError,
-        DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply, Namespace,
-        Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, RoomEvent, Server, Socket,
+        DisconnectReason, Emit, EmitAsyncError, EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply,
+        Namespace, Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, RoomEvent, Server, Socket,
     },
 };

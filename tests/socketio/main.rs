@@ -17,6 +17,7 @@ mod listening;
 mod namespaces;
 mod recovering;
 mod rooms;
+mod slow_clients;
 
 use std::net::SocketAddr;
 

@@ -219,7 +219,7 @@ impl Engine {
     fn accept(&self, parts: &mut Parts) -> Result<(Answer, Opening), ConnectionError> {
         let config = &self.registry.config;
         let limits =
-            Limits::internet().max_message(config.max_payload).max_queued(config.max_queued).idle_timeout(None);
+            Limits::internet().max_message(config.max_payload).max_queued(config.end_queued()).idle_timeout(None);
         // node's clients hand the words of a Close on, and expect none.
         let connection = WebSocketConfig::new(Role::Server)
             .limits(limits)

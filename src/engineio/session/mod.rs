@@ -4,6 +4,7 @@ mod heartbeat;
 mod outbox;
 mod polling;
 mod probe;
+mod room;
 mod shared;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 
 use self::heartbeat::{Beat, Heartbeat};
 pub(crate) use self::outbox::Outgoing;
+pub use self::room::SlowClient;
 use self::shared::Link;
 pub(super) use self::{
     probe::close,
@@ -45,7 +47,7 @@ pub struct Session {
 }
 
 /// Sends into a session; its clones do so as well. Sending never waits: what the client does not fetch is queued, and a
-/// session with more than [`max_queued`](super::Config::max_queued) bytes ends.
+/// session with more than [`max_queued`](super::Config::max_queued) bytes ends, unless [`SlowClient`] says otherwise.
 #[derive(Clone)]
 pub struct Sender {
     shared: Arc<Shared>,
@@ -247,7 +249,7 @@ impl Sender {
             Message::Text(text) => Message::Text(format!("4{text}").into()),
             binary @ Message::Binary(_) => binary,
         };
-        self.send_all([Outgoing::Single(message, Compress::Auto)]);
+        self.offer([Outgoing::Single(message, Compress::Auto)]);
     }
 
     /// Sends messages that nothing may come between; a text begins with a `4`.

@@ -83,6 +83,7 @@ impl Shared {
         };
         (polling.poll, polling.is_released, polling.has_waited) = (None, false, false);
         drop(state);
+        self.waiting.wake();
         if is_last {
             self.registry.remove(self.id);
         }

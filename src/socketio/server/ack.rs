@@ -66,6 +66,10 @@ pub enum AckError {
     /// The event could not be sent: its name or its arguments are at fault.
     #[error(transparent)]
     Emit(#[from] super::EmitError),
+    /// The event was dropped, as too much waits for the client and
+    /// [`SlowClient::Drop`](crate::engineio::SlowClient::Drop) wants it.
+    #[error("too much waits for the client, and the event was dropped")]
+    Dropped,
     /// The client has not sent it in time.
     #[error("the client has not acknowledged in time")]
     TimedOut,

@@ -144,6 +144,11 @@ impl Emit {
         self
     }
 
+    /// The socket, whether events may be dropped, and whether they are compressed.
+    pub(super) const fn parts(&self) -> (&Socket, bool, Compress) {
+        (&self.socket, self.volatile, self.compress)
+    }
+
     /// Sends an event; see [`Socket::emit`].
     ///
     /// # Errors
@@ -166,7 +171,10 @@ impl Emit {
                 return Err(AckError::Disconnected);
             }
             self.socket.tell_outgoing(&event);
-            self.socket.send(event.encoded(namespace, Some(id), None).into_outgoing(self.compress));
+            if !self.socket.send(event.encoded(namespace, Some(id), None).into_outgoing(self.compress)) {
+                self.socket.shared.acks.forget(id);
+                return Err(if self.socket.is_reachable() { AckError::Dropped } else { AckError::Disconnected });
+            }
             Ok(receiver)
         });
         Acknowledged::new(self.socket.clone(), id, sent, self.timeout)

@@ -18,6 +18,7 @@ mod remote;
 mod rooms;
 mod server_side;
 mod socket;
+mod waiting;
 
 use std::{
     collections::HashMap,
@@ -48,6 +49,7 @@ pub use self::{
     rooms::RoomEvent,
     server_side::ClusterError,
     socket::Socket,
+    waiting::EmitAsyncError,
 };
 use self::{client::Client, namespace::Hooks, recovery::Recovered};
 use crate::{

@@ -233,7 +233,7 @@ impl Socket {
     // ── what it is told ──
 
     /// Sends an event. It never waits: what the client does not fetch is queued, up to
-    /// [`max_queued`](crate::engineio::Config::max_queued). To a client that has gone, it goes nowhere.
+    /// [`max_queued`](crate::engineio::Config::max_queued); [`emit_async`](Self::emit_async) does. To a client that has gone, it goes nowhere.
     ///
     /// # Errors
     ///
@@ -303,10 +303,9 @@ impl Socket {
         }
     }
 
-    pub(super) fn send(&self, packet: impl IntoIterator<Item = Outgoing>) {
-        if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
-            self.shared.engine.send_all(packet);
-        }
+    /// Sends an event; whether it did.
+    pub(super) fn send(&self, packet: impl IntoIterator<Item = Outgoing>) -> bool {
+        self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE && self.shared.engine.offer(packet)
     }
 
     /// Whether somebody wants to be told what is sent.
@@ -316,16 +315,14 @@ impl Socket {
 
     /// Sends what others are sent as well; says whether it did.
     pub(super) fn deliver(&self, packet: &[Outgoing], volatile: bool) -> bool {
-        let is_sent = !volatile || self.shared.engine.is_writable();
-        if is_sent {
-            self.send(packet.iter().cloned());
-        }
-        is_sent
+        (!volatile || self.shared.engine.is_writable()) && self.send(packet.iter().cloned())
     }
 
     pub(super) fn acknowledge(&self, id: u64, arguments: Arguments) {
         let ack = encode(self.namespace().name(), &Body::Ack { id, arguments });
-        self.send(ack.into_outgoing(Compress::Auto));
+        if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
+            self.shared.engine.send_all(ack.into_outgoing(Compress::Auto));
+        }
     }
 
     // ── where it is ──
