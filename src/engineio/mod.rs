@@ -10,6 +10,7 @@ mod handshake;
 mod hooks;
 mod http;
 mod listen;
+mod log;
 mod packet;
 mod payload;
 mod registry;

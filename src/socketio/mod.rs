@@ -29,6 +29,10 @@
 //! # Ok::<_, sockeye::socketio::EmitError>(())
 //! ```
 //!
+//! With the feature `tracing`, what happens is told in the scopes that node's `DEBUG` has: `sockeye::engineio` with `socket` and
+//! `polling`, `sockeye::socketio` with `namespace`, `client`, `socket`, `broadcast` and `adapter`, at `debug` what changes and at
+//! `trace` each packet, without what is in it. A socket's handlers run in its span, inside of that of its session.
+//!
 //! [`Server::listen`] serves it by itself, [`Server::layer`] beside the routes of axum and others.
 
 pub mod adapter;

@@ -18,6 +18,8 @@ mod namespaces;
 mod recovering;
 mod rooms;
 mod slow_clients;
+#[cfg(feature = "tracing")]
+mod tracing;
 
 use std::net::SocketAddr;
 

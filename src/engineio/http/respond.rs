@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Compress, Config as WebSocketConfig, Limits, Message, Role, SlowReader, Utf8Bytes,
     engineio::{
-        CloseReason, ConnectionError, Engine, Handshake, PeerAddress, Session, Sid,
+        CloseReason, ConnectionError, Engine, Handshake, PeerAddress, Session, Sid, log,
         session::{SLOW_READER, Shared, close},
     },
     hyper::{Opening, WebSocketUpgrade, read_head},
@@ -75,6 +75,7 @@ impl Engine {
     }
 
     fn refuse(&self, parts: &Parts, error: &ConnectionError) -> Answer {
+        log::refused(error);
         if let (Some(listener), Ok(handshake)) = (&self.registry.config.hooks.error, handshake(parts)) {
             listener(&handshake, error);
         }

@@ -23,7 +23,7 @@ pub(super) use self::{
     probe::close,
     shared::{SLOW_READER, Shared},
 };
-use super::{CloseReason, Handshake, Packet, Sid};
+use super::{CloseReason, Handshake, Packet, Sid, log};
 use crate::{
     Compress, Error, Message, Utf8Bytes,
     proto::connection::{End, Initiator},
@@ -116,7 +116,10 @@ impl Session {
                 }
             }
             match ready!(self.heartbeat.poll(cx)) {
-                Beat::Ping => drop(self.shared.send_packet(&Packet::Ping(Utf8Bytes::new()))),
+                Beat::Ping => {
+                    log::beat(self.shared.id, "asks whether the client is there");
+                    let _ = self.shared.send_packet(&Packet::Ping(Utf8Bytes::new()));
+                }
                 Beat::TimedOut => self.shared.end(CloseReason::PingTimeout),
             }
         }

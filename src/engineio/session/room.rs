@@ -9,7 +9,7 @@ use super::{
     outbox::Outgoing,
     shared::{Link, Shared},
 };
-use crate::engineio::CloseReason;
+use crate::engineio::{CloseReason, log};
 
 /// What is done when [`max_queued`](crate::engineio::Config::max_queued) bytes wait for a client and more is sent.
 ///
@@ -72,6 +72,8 @@ impl Shared {
         // One that is too long for any room is taken when nothing waits.
         if queued > 0 && queued.saturating_add(bytes) > config.max_queued {
             state.dropped += 1;
+            drop(state);
+            log::dropped(self.id, bytes);
             return false;
         }
         packets.into_iter().for_each(|packet| state.push(packet));

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     CloseCode, Compress, Message,
-    engineio::{CloseReason, Handshake, Packet, Sid, packet::base64_packet, registry::Registry},
+    engineio::{CloseReason, Handshake, Packet, Sid, log, packet::base64_packet, registry::Registry},
     stream,
 };
 
@@ -146,6 +146,7 @@ impl Shared {
         };
         state.wake_reader();
         drop(state);
+        log::ended(self.id, reason);
         self.waiting.wake();
         match lingers {
             None => self.registry.remove(self.id),
@@ -201,7 +202,9 @@ impl Shared {
         }
         state.polling.release();
         state.wake_reader();
+        drop(state);
         self.waiting.wake();
+        log::upgraded(self.id);
         Ok(())
     }
 }

@@ -203,6 +203,21 @@ impl fmt::Debug for HandshakeDetails {
     }
 }
 
+impl ClusterMessage {
+    /// As node calls it.
+    #[cfg(feature = "tracing")]
+    pub(in crate::socketio) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Broadcast { .. } => "BROADCAST",
+            Self::SocketsJoin { .. } => "SOCKETS_JOIN",
+            Self::SocketsLeave { .. } => "SOCKETS_LEAVE",
+            Self::DisconnectSockets { .. } => "DISCONNECT_SOCKETS",
+            Self::FetchSockets { .. } => "FETCH_SOCKETS",
+            Self::ServerSideEmit { .. } => "SERVER_SIDE_EMIT",
+        }
+    }
+}
+
 /// What a message takes beside its bytes.
 const OVERHEAD: usize = 200;
 

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, recovery::Memory, rooms::Targets};
+use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, log, recovery::Memory, rooms::Targets};
 use crate::{
     Compress,
     engineio::Outgoing,
@@ -71,6 +71,7 @@ impl<'a> Event<'a> {
 
     /// Sends it to many, and has the namespace remember it, if it does.
     pub(super) fn publish(&self, namespace: &Namespace, targets: &Targets, volatile: bool, compress: Compress) {
+        log::published(namespace, self.name, targets, &self.arguments);
         let mut memory = namespace.memory().map(Memory::lock);
         let offset = memory.as_mut().and_then(|memory| match volatile {
             false => Some(memory.next_offset()),

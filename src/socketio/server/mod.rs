@@ -340,6 +340,7 @@ impl Shared {
             (is_mine, done) = (there.is(&made), then(there));
         }
         if is_mine {
+            log::made(&made);
             let listeners = read(&self.on_new_namespace).clone();
             for listener in listeners {
                 if catch_unwind(AssertUnwindSafe(|| listener(&made))).is_err() {
@@ -359,6 +360,7 @@ impl Shared {
         if is_it && namespace.rooms().is_empty() {
             let gone = namespaces.remove(namespace.name());
             drop(namespaces);
+            log::forgotten(namespace);
             gone.iter().for_each(Namespace::close);
         }
     }

@@ -18,7 +18,7 @@ use super::{
     emit,
     handler::IntoOutcome,
     listeners::{Dispatched, Farewell, Listeners},
-    lock,
+    lock, log,
     recovery::Gone,
 };
 use crate::{
@@ -41,6 +41,7 @@ pub struct Socket {
 
 pub(super) struct Shared {
     id: Sid,
+    pub(super) span: log::Span,
     /// The secret by which its client gets it back, if the namespace remembers clients.
     pid: Option<Sid>,
     is_recovered: bool,
@@ -64,8 +65,10 @@ const DISCONNECTED: u8 = 3;
 
 impl Socket {
     pub(super) fn new(namespace: &Namespace, engine: &engineio::Sender, auth: Option<Utf8Bytes>) -> Self {
+        let id = Sid::random();
         let shared = Shared {
-            id: Sid::random(),
+            id,
+            span: log::span(namespace, id),
             pid: namespace.memory().map(|_| Sid::random()),
             is_recovered: false,
             namespace: namespace.clone(),
@@ -92,6 +95,7 @@ impl Socket {
         let shared = Arc::get_mut(&mut socket.shared).expect("nobody else has it yet");
         (shared.id, shared.pid, shared.is_recovered) = (session.id, Some(pid), true);
         shared.data = Mutex::new(session.data);
+        shared.span = log::span(namespace, shared.id);
         socket
     }
 
@@ -364,6 +368,7 @@ impl Socket {
         self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
         // Behind the packet, so that no broadcast comes in front of it.
         self.shared.state.store(CONNECTED, Ordering::Release);
+        log::let_in(self);
     }
 
     /// Takes over what middlewares have attached to another one.
@@ -387,6 +392,7 @@ impl Socket {
 
     /// Tells all who want to know that it is disconnected, and leaves its rooms.
     pub(super) async fn leave_all(self, reason: DisconnectReason) {
+        log::left(&self, reason);
         let [disconnecting, disconnect] = self.shared.listeners.end();
         self.tell_end(Utf8Bytes::from_static("disconnecting"), disconnecting, reason).await;
         let rooms = self.rooms();

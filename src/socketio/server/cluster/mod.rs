@@ -69,6 +69,7 @@ impl Cluster {
         if self.is_closed.load(Ordering::Acquire) {
             return Ok(());
         }
+        log::told(&self.local, "published", &message);
         self.link.publish(message)
     }
 

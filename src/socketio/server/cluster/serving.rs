@@ -28,6 +28,7 @@ impl Namespace {
     /// Does what another server wants.
     pub(super) fn serve(&self, from: &ServerId, message: ClusterMessage) {
         let Some(cluster) = self.cluster() else { return };
+        log::told(&cluster.local, "received", &message);
         match message {
             ClusterMessage::Broadcast { event, targets, flags, request } => {
                 let event = match Event::new(self, &event.name, event.arguments) {
