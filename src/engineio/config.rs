@@ -2,7 +2,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
-use super::{ClientFiles, ConnectionError, Cookie, Cors, Handshake, hooks::Hooks};
+use super::{ClientFiles, ConnectionError, Cookie, Cors, Handshake, SlowClient, hooks::Hooks};
 use crate::DeflateConfig;
 
 /// How a server of Engine.IO treats its sessions; the defaults are those of node's.
@@ -20,6 +20,7 @@ pub struct Config {
     pub(super) upgrade_timeout: Duration,
     pub(super) max_payload: usize,
     pub(super) max_queued: usize,
+    pub(super) slow_client: SlowClient,
     pub(super) polling: bool,
     pub(super) websocket: bool,
     pub(super) upgrades: bool,
@@ -46,6 +47,7 @@ impl Config {
     /// | `upgrade_timeout` | 10 s | |
     /// | `max_payload` | 1,000,000 bytes | what node takes, and tells its clients |
     /// | `max_queued` | 16 MiB | a session that reads too slowly is ended before it takes the memory of the others |
+    /// | `slow_client` | its session ends | what was sent is never missing in silence |
     /// | `transports` | polling and WebSocket, and the upgrade from one to the other | |
     /// | `http_compression` | bodies from 1,024 bytes on | shorter ones hardly shrink |
     /// | `deflate`, `cors`, `cookie` | none | they cost memory, or let strangers' pages in |
@@ -57,6 +59,7 @@ impl Config {
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             max_queued: 16 << 20,
+            slow_client: SlowClient::End,
             polling: true,
             websocket: true,
             upgrades: true,
@@ -106,10 +109,18 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes may wait for a client that does not fetch them. A session with more is ended.
+    /// Sets how many bytes may wait for a client that does not fetch them. A session with more is ended, unless
+    /// [`slow_client`](Self::slow_client) says otherwise.
     #[must_use]
     pub const fn max_queued(mut self, bytes: usize) -> Self {
         self.max_queued = bytes;
+        self
+    }
+
+    /// Sets what is done when more than [`max_queued`](Self::max_queued) bytes would wait for a client.
+    #[must_use]
+    pub const fn slow_client(mut self, policy: SlowClient) -> Self {
+        self.slow_client = policy;
         self
     }
 
@@ -217,6 +228,14 @@ impl Config {
     /// After how long without a word from a client it has gone.
     pub(crate) const fn patience(&self) -> Duration {
         self.ping_interval.saturating_add(self.ping_timeout)
+    }
+
+    /// With how many bytes that wait a session ends.
+    pub(super) const fn end_queued(&self) -> usize {
+        match self.slow_client {
+            SlowClient::End => self.max_queued,
+            SlowClient::Drop => self.max_queued.saturating_mul(2),
+        }
     }
 
     /// Which transports a session may go on to.

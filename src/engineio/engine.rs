@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{Config, Registry, Session};
+use super::{Config, Registry, Session, log};
 use crate::engineio::CloseReason;
 
 /// What is done with a session.
@@ -64,11 +64,16 @@ impl Engine {
             // It began while the others were ended.
             sender.close();
         }
-        let handler = (self.handler)(session);
+        let handler = Arc::clone(&self.handler);
         // What the server holds is not needed for as long as the session lasts.
         drop(self);
-        handler.await;
-        sender.finish().await;
+        let run = |session| async move {
+            let handled = handler(session);
+            drop(handler);
+            handled.await;
+            sender.finish().await;
+        };
+        log::in_session(session, run).await;
     }
 }
 

@@ -10,6 +10,7 @@ mod handshake;
 mod hooks;
 mod http;
 mod listen;
+mod log;
 mod packet;
 mod payload;
 mod registry;
@@ -29,6 +30,6 @@ pub use self::{
     packet::{Packet, PacketError},
     payload::{Payload, SEPARATOR},
     service::{EngineLayer, EngineService, NotFound},
-    session::{Sender, Session, TransportKind},
+    session::{Sender, Session, SlowClient, TransportKind},
     sid::Sid,
 };

@@ -29,8 +29,13 @@
 //! # Ok::<_, sockeye::socketio::EmitError>(())
 //! ```
 //!
+//! With the feature `tracing`, what happens is told in the scopes that node's `DEBUG` has: `sockeye::engineio` with `socket` and
+//! `polling`, `sockeye::socketio` with `namespace`, `client`, `socket`, `broadcast` and `adapter`, at `debug` what changes and at
+//! `trace` each packet, without what is in it. A socket's handlers run in its span, inside of that of its session.
+//!
 //! [`Server::listen`] serves it by itself, [`Server::layer`] beside the routes of axum and others.
 
+pub mod adapter;
 mod args;
 pub mod packet;
 mod server;
@@ -39,8 +44,8 @@ pub use self::{
     args::{ArgumentsError, FromArguments, ToArguments, Value},
     packet::Arguments,
     server::{
-        Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, Config, ConnectError, DisconnectReason, Emit,
-        EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply, Namespace, Namespaces, OfAck, OfArguments,
-        OfSocket, Recovery, Reply, Server, Socket,
+        Ack, AckError, Acknowledged, Broadcast, BroadcastAckError, ClusterError, Config, ConnectError,
+        DisconnectReason, Emit, EmitAsyncError, EmitError, Event, EventError, EventHandler, IntoOutcome, IntoReply,
+        Namespace, Namespaces, OfAck, OfArguments, OfSocket, Recovery, RemoteSocket, Reply, RoomEvent, Server, Socket,
     },
 };

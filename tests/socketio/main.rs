@@ -6,13 +6,20 @@
 mod sio;
 
 mod acks;
+mod cluster;
 mod connecting;
 mod events;
 mod faults;
+mod fetching;
+mod hub;
 mod leaving;
+mod listening;
 mod namespaces;
 mod recovering;
 mod rooms;
+mod slow_clients;
+#[cfg(feature = "tracing")]
+mod tracing;
 
 use std::net::SocketAddr;
 
@@ -102,6 +109,11 @@ impl Peer {
     async fn closed(&mut self) -> Option<CloseFrame> {
         closed(&mut self.ws).await
     }
+}
+
+/// The id that an event is to be acknowledged with.
+fn ack_id(event: &str) -> &str {
+    event.strip_prefix('2').and_then(|rest| rest.split('[').next()).unwrap()
 }
 
 /// A client that polls, in the main namespace.

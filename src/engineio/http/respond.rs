@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Compress, Config as WebSocketConfig, Limits, Message, Role, SlowReader, Utf8Bytes,
     engineio::{
-        CloseReason, ConnectionError, Engine, Handshake, PeerAddress, Session, Sid,
+        CloseReason, ConnectionError, Engine, Handshake, PeerAddress, Session, Sid, log,
         session::{SLOW_READER, Shared, close},
     },
     hyper::{Opening, WebSocketUpgrade, read_head},
@@ -75,6 +75,7 @@ impl Engine {
     }
 
     fn refuse(&self, parts: &Parts, error: &ConnectionError) -> Answer {
+        log::refused(error);
         if let (Some(listener), Ok(handshake)) = (&self.registry.config.hooks.error, handshake(parts)) {
             listener(&handshake, error);
         }
@@ -219,7 +220,7 @@ impl Engine {
     fn accept(&self, parts: &mut Parts) -> Result<(Answer, Opening), ConnectionError> {
         let config = &self.registry.config;
         let limits =
-            Limits::internet().max_message(config.max_payload).max_queued(config.max_queued).idle_timeout(None);
+            Limits::internet().max_message(config.max_payload).max_queued(config.end_queued()).idle_timeout(None);
         // node's clients hand the words of a Close on, and expect none.
         let connection = WebSocketConfig::new(Role::Server)
             .limits(limits)

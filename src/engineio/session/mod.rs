@@ -4,6 +4,7 @@ mod heartbeat;
 mod outbox;
 mod polling;
 mod probe;
+mod room;
 mod shared;
 
 use std::{
@@ -16,12 +17,13 @@ use std::{
 
 use self::heartbeat::{Beat, Heartbeat};
 pub(crate) use self::outbox::Outgoing;
+pub use self::room::SlowClient;
 use self::shared::Link;
 pub(super) use self::{
     probe::close,
     shared::{SLOW_READER, Shared},
 };
-use super::{CloseReason, Handshake, Packet, Sid};
+use super::{CloseReason, Handshake, Packet, Sid, log};
 use crate::{
     Compress, Error, Message, Utf8Bytes,
     proto::connection::{End, Initiator},
@@ -45,7 +47,7 @@ pub struct Session {
 }
 
 /// Sends into a session; its clones do so as well. Sending never waits: what the client does not fetch is queued, and a
-/// session with more than [`max_queued`](super::Config::max_queued) bytes ends.
+/// session with more than [`max_queued`](super::Config::max_queued) bytes ends, unless [`SlowClient`] says otherwise.
 #[derive(Clone)]
 pub struct Sender {
     shared: Arc<Shared>,
@@ -114,7 +116,10 @@ impl Session {
                 }
             }
             match ready!(self.heartbeat.poll(cx)) {
-                Beat::Ping => drop(self.shared.send_packet(&Packet::Ping(Utf8Bytes::new()))),
+                Beat::Ping => {
+                    log::beat(self.shared.id, "asks whether the client is there");
+                    let _ = self.shared.send_packet(&Packet::Ping(Utf8Bytes::new()));
+                }
                 Beat::TimedOut => self.shared.end(CloseReason::PingTimeout),
             }
         }
@@ -247,7 +252,7 @@ impl Sender {
             Message::Text(text) => Message::Text(format!("4{text}").into()),
             binary @ Message::Binary(_) => binary,
         };
-        self.send_all([Outgoing::Single(message, Compress::Auto)]);
+        self.offer([Outgoing::Single(message, Compress::Auto)]);
     }
 
     /// Sends messages that nothing may come between; a text begins with a `4`.

@@ -9,7 +9,7 @@ use std::{
 use super::shared::{Link, Polling, Shared, State, Upgrade};
 use crate::{
     Message, Utf8Bytes,
-    engineio::{CloseReason, ConnectionError, Packet, PacketError, Payload},
+    engineio::{CloseReason, ConnectionError, Packet, PacketError, Payload, log},
 };
 
 /// How many bytes that came by POST may wait for the session's task, before the next POST has to.
@@ -83,6 +83,8 @@ impl Shared {
         };
         (polling.poll, polling.is_released, polling.has_waited) = (None, false, false);
         drop(state);
+        self.waiting.wake();
+        log::polled(self.id, "a poll is answered", payload.len());
         if is_last {
             self.registry.remove(self.id);
         }
@@ -176,6 +178,7 @@ impl Post {
     ///
     /// Cancel safe: all packets are taken when it is first polled.
     pub(in crate::engineio) async fn receive(self, body: Utf8Bytes) -> Result<(), PacketError> {
+        log::polled(self.0.id, "a POST has come", body.len());
         let received = self.receive_now(body);
         self.0.lock().wake_reader();
         match received {

@@ -4,10 +4,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::outbox::{Outbox, Outgoing};
+use super::{
+    outbox::{Outbox, Outgoing},
+    room::Waiting,
+};
 use crate::{
     CloseCode, Compress, Message,
-    engineio::{CloseReason, Handshake, Packet, Sid, packet::base64_packet, registry::Registry},
+    engineio::{CloseReason, Handshake, Packet, Sid, log, packet::base64_packet, registry::Registry},
     stream,
 };
 
@@ -16,6 +19,7 @@ pub(in crate::engineio) struct Shared {
     pub(in crate::engineio) id: Sid,
     pub(in crate::engineio) registry: Arc<Registry>,
     pub(in crate::engineio) handshake: Handshake,
+    pub(super) waiting: Waiting,
     state: Mutex<State>,
 }
 
@@ -26,6 +30,8 @@ pub(super) struct State {
     pub(super) reader: Option<Waker>,
     pub(super) end: Option<CloseReason>,
     pub(super) polling: Polling,
+    /// How many messages were dropped, as the client is slow.
+    pub(super) dropped: u64,
     /// Whether the client cannot take binary.
     base64: bool,
 }
@@ -86,8 +92,8 @@ impl Shared {
         base64: bool,
     ) -> Self {
         let link = link.map_or(Link::Polling, Link::WebSocket);
-        let state = State { link, reader: None, end: None, polling: Polling::default(), base64 };
-        Self { id, registry, handshake, state: Mutex::new(state) }
+        let state = State { link, reader: None, end: None, polling: Polling::default(), dropped: 0, base64 };
+        Self { id, registry, handshake, waiting: Waiting::default(), state: Mutex::new(state) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,7 +120,7 @@ impl Shared {
             // A WebSocket has a limit of its own.
             Link::WebSocket(_) | Link::Gone => 0,
         };
-        if queued > self.registry.config.max_queued {
+        if queued > self.registry.config.end_queued() {
             self.end_locked(state, CloseReason::TransportError);
         }
         Ok(())
@@ -140,6 +146,8 @@ impl Shared {
         };
         state.wake_reader();
         drop(state);
+        log::ended(self.id, reason);
+        self.waiting.wake();
         match lingers {
             None => self.registry.remove(self.id),
             Some(time) => self.registry.remove_after(self.id, time),
@@ -194,6 +202,9 @@ impl Shared {
         }
         state.polling.release();
         state.wake_reader();
+        drop(state);
+        self.waiting.wake();
+        log::upgraded(self.id);
         Ok(())
     }
 }
@@ -205,7 +216,7 @@ impl State {
         }
     }
 
-    fn push(&mut self, packet: Outgoing) {
+    pub(super) fn push(&mut self, packet: Outgoing) {
         match &self.link {
             Link::Polling => {
                 self.polling.outbox.push(packet);

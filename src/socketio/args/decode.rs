@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor,
     value::UnitDeserializer,
 };
 
@@ -23,6 +23,16 @@ pub(super) fn decode<T: DeserializeOwned>(arguments: &Arguments, is_tuple: bool)
         T::deserialize(&mut json)
     } else {
         T::deserialize(Attached::new(&mut json, &arguments.attachments))
+    }
+}
+
+/// Deserializes all arguments, however many they are.
+pub(super) fn decode_all<T: DeserializeOwned>(arguments: &Arguments) -> serde_json::Result<Vec<T>> {
+    let array = arguments.json();
+    let mut json = serde_json::Deserializer::from_str(&array);
+    match &*arguments.attachments {
+        [] => Vec::deserialize(&mut json),
+        attachments => Vec::deserialize(Attached::new(&mut json, attachments)),
     }
 }
 

@@ -96,6 +96,26 @@ impl FromArguments for Arguments {
     }
 }
 
+impl Arguments {
+    /// So many arguments as there are values, where that is known only then: a tuple knows it before.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be said in JSON.
+    pub fn from_values<T: Serialize>(values: &[T]) -> Result<Self, ArgumentsError> {
+        Ok(encode::encode(values, true)?)
+    }
+
+    /// All of them, with their bytes where they stand.
+    ///
+    /// # Errors
+    ///
+    /// If a number is none that fits.
+    pub fn values(&self) -> Result<Vec<Value>, ArgumentsError> {
+        Ok(decode::decode_all(self)?)
+    }
+}
+
 /// Whether a type is a tuple. serde does not tell one from an array; its name does.
 fn is_tuple<T: ?Sized>() -> bool {
     type_name::<T>().trim_start_matches('&').trim_start_matches("mut ").starts_with('(')
@@ -183,6 +203,21 @@ mod tests {
         assert_eq!(u8::from_arguments(&arguments).expect("a number"), 1);
         assert_eq!(<(u8, u8)>::from_arguments(&arguments).expect("two numbers"), (1, 2));
         <()>::from_arguments(&arguments).expect("nothing is wanted");
+    }
+
+    #[test]
+    fn arguments_are_taken_apart_and_put_together() {
+        let arguments = (1, "two", [Bytes::from_static(b"3")]).to_arguments().expect("bytes");
+        let values = arguments.values().expect("any values");
+        assert_eq!(values[1..], [Value::from("two"), Value::Array(vec![Value::Binary(Bytes::from_static(b"3"))])]);
+        assert_eq!(Arguments::from_values(&values).expect("values"), arguments);
+        assert_eq!(Arguments::from_values::<Value>(&[]).expect("none").json(), "[]");
+        assert_eq!(().to_arguments().expect("none").values().expect("none"), []);
+        let again = Arguments::from_json(arguments.json(), arguments.attachments().to_vec()).expect("arguments");
+        assert_eq!(again.values().expect("any values"), values);
+        for (json, attachments) in [("{}", 0), ("[1", 0), ("", 0), (r#"[{"_placeholder":true,"num":1}]"#, 1)] {
+            Arguments::from_json(json, vec![Bytes::new(); attachments]).expect_err("no arguments");
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use bytes::Bytes;
+
 use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, is_reserved, json, placeholder};
 use crate::{Message, Utf8Bytes};
 
@@ -202,6 +204,18 @@ fn acknowledged(json: Utf8Bytes, attachments: usize) -> Result<Arguments, Packet
     let array = json::array(&json).ok_or(PacketError::InvalidPayload)?;
     check_placeholders(&json, attachments)?;
     Ok(Arguments { array: json.skip(array.start), name_end: None, attachments: Vec::new() })
+}
+
+impl Arguments {
+    /// Arguments that come from elsewhere than a client: a JSON array, and what its placeholders stand for.
+    ///
+    /// # Errors
+    ///
+    /// If it is no JSON array, or a placeholder stands for nothing.
+    pub fn from_json(json: impl Into<Utf8Bytes>, attachments: Vec<Bytes>) -> Result<Self, PacketError> {
+        let arguments = acknowledged(json.into(), attachments.len())?;
+        Ok(Self { attachments, ..arguments })
+    }
 }
 
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {

@@ -66,12 +66,19 @@ pub enum AckError {
     /// The event could not be sent: its name or its arguments are at fault.
     #[error(transparent)]
     Emit(#[from] super::EmitError),
+    /// The event was dropped, as too much waits for the client and
+    /// [`SlowClient::Drop`](crate::engineio::SlowClient::Drop) wants it.
+    #[error("too much waits for the client, and the event was dropped")]
+    Dropped,
     /// The client has not sent it in time.
     #[error("the client has not acknowledged in time")]
     TimedOut,
     /// The client has gone.
     #[error("the client has gone")]
     Disconnected,
+    /// Other servers could not be asked.
+    #[error(transparent)]
+    Adapter(#[from] super::AdapterError),
     /// What the client sent is not what is wanted.
     #[error("an acknowledgement that is not what is wanted: {0}")]
     Arguments(#[from] ArgumentsError),

@@ -1,19 +1,25 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, sleep_until};
 
-use super::{EmitError, Namespace, Socket, ack::Waiting, emit::Event, rooms::Targets};
+use super::{
+    AdapterError, EmitError, Namespace, Socket,
+    asked::Asked,
+    cluster::{Asking, Cluster, Missing},
+    emit::Event,
+    rooms::Targets,
+};
 use crate::{
     Compress,
-    socketio::{ArgumentsError, FromArguments, ToArguments},
+    socketio::{
+        ArgumentsError, FromArguments, ToArguments,
+        adapter::{self, ClusterEvent, ClusterMessage, ClusterResponse, Flags, RequestId},
+    },
     stream::after,
 };
 
 /// For how long acknowledgements of many clients are waited for, unless it is said otherwise.
-const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends to many sockets of a namespace: to all, or those in some rooms, but for those in others. It is cheap to clone, and
 /// each of its methods gives another one.
@@ -32,6 +38,7 @@ pub struct Broadcast {
     volatile: bool,
     compress: Compress,
     timeout: Duration,
+    is_local: bool,
 }
 
 impl Broadcast {
@@ -42,6 +49,38 @@ impl Broadcast {
             volatile: false,
             compress: Compress::Auto,
             timeout: ACK_TIMEOUT,
+            is_local: false,
+        }
+    }
+
+    pub(super) const fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Whom it is for, as other servers are told.
+    pub(super) fn targets(&self) -> adapter::Targets {
+        (&self.targets).into()
+    }
+
+    /// The other servers, if they are meant.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.namespace.cluster().filter(|_| !self.is_local)
+    }
+
+    /// Tells the other servers something, if they are meant.
+    fn tell(&self, make: impl FnOnce(adapter::Targets) -> ClusterMessage) {
+        if let Some(cluster) = self.cluster() {
+            cluster.tell(make(self.targets()));
+        }
+    }
+
+    /// What other servers are to send.
+    fn message(&self, event: Event<'_>, timeout: Option<Duration>, request: Option<RequestId>) -> ClusterMessage {
+        ClusterMessage::Broadcast {
+            event: ClusterEvent { name: event.name.into(), arguments: event.arguments },
+            targets: self.targets(),
+            flags: Flags { volatile: self.volatile, compress: self.compress, timeout },
+            request,
         }
     }
 
@@ -69,7 +108,8 @@ impl Broadcast {
     }
 
     /// To the sockets of this server only, and not those of others in a cluster; a server that is alone has no others.
-    pub const fn local(self) -> Self {
+    pub const fn local(mut self) -> Self {
+        self.is_local = true;
         self
     }
 
@@ -99,6 +139,9 @@ impl Broadcast {
     pub fn emit(&self, event: &str, arguments: impl ToArguments) -> Result<(), EmitError> {
         let event = Event::new(&self.namespace, event, arguments)?;
         event.publish(&self.namespace, &self.targets, self.volatile, self.compress);
+        if let Some(cluster) = self.cluster() {
+            cluster.tell(self.message(event, None, None));
+        }
         Ok(())
     }
 
@@ -118,38 +161,15 @@ impl Broadcast {
         arguments: impl ToArguments,
     ) -> Result<Vec<T>, BroadcastAckError<T>> {
         let event = Event::new(&self.namespace, event, arguments).map_err(BroadcastAckError::Emit)?;
-        let id = self.namespace.next_ack();
-        let packet = event.shared(&self.namespace, Some(id), self.compress, None);
         let deadline: Instant = after(self.timeout);
-        let (sender, mut answers) = mpsc::unbounded_channel();
-        let mut asked = Vec::new();
-        self.namespace.rooms().for_each(&self.targets, |socket| {
-            socket.shared.acks.wait(id, Waiting::Many(sender.clone()));
-            // One that has gone before it was waited for will not say so.
-            if socket.is_reachable() && socket.deliver(&packet, self.volatile) {
-                asked.push(socket.clone());
-            } else {
-                socket.shared.acks.forget(id);
-            }
-        });
-        drop(sender);
-        asked.iter().for_each(|socket| socket.tell_outgoing(&event));
-        let asked = Asked { id, sockets: asked };
-        let mut responses = Vec::new();
-        let mut fault = None;
-        for _ in 0..asked.sockets.len() {
-            match timeout_at(deadline, answers.recv()).await {
-                Ok(Some((_, Some(answer)))) => match T::from_arguments(&answer) {
-                    Ok(response) => responses.push(response),
-                    Err(error) => fault = Some(error),
-                },
-                // One has gone.
-                Ok(Some((_, None))) => {}
-                Ok(None) | Err(_) => break,
-            }
+        let mut asking = None;
+        if let Some(cluster) = self.cluster() {
+            let event = Event { name: event.name, arguments: event.arguments.clone() };
+            let make = |request| self.message(event, Some(self.timeout), Some(request));
+            asking = Some(cluster.ask(deadline, make).await.map_err(BroadcastAckError::Adapter)?);
         }
-        let missing = asked.sockets.len() - responses.len();
-        if missing == 0 { Ok(responses) } else { Err(BroadcastAckError::Missing { responses, missing, fault }) }
+        let asked = Asked::ask(&self.namespace, &event, &self.targets, self.volatile, self.compress);
+        gather(asked, asking, deadline).await
     }
 
     /// The sockets that are meant.
@@ -162,6 +182,7 @@ impl Broadcast {
         for socket in self.sockets() {
             socket.join(room.as_ref());
         }
+        self.tell(|targets| ClusterMessage::SocketsJoin { targets, rooms: vec![room.as_ref().into()] });
     }
 
     /// Has them leave a room.
@@ -169,6 +190,7 @@ impl Broadcast {
         for socket in self.sockets() {
             socket.leave(room.as_ref());
         }
+        self.tell(|targets| ClusterMessage::SocketsLeave { targets, rooms: vec![room.as_ref().into()] });
     }
 
     /// Has them leave the namespace.
@@ -176,6 +198,7 @@ impl Broadcast {
         for socket in self.sockets() {
             socket.disconnect();
         }
+        self.tell(|targets| ClusterMessage::DisconnectSockets { targets, close: false });
     }
 
     /// Ends the connections of their clients.
@@ -183,20 +206,57 @@ impl Broadcast {
         for socket in self.sockets() {
             socket.close_connection();
         }
+        self.tell(|targets| ClusterMessage::DisconnectSockets { targets, close: true });
     }
 }
 
-/// Who has been asked; behind it, nobody waits for answers.
-struct Asked {
-    id: u64,
-    sockets: Vec<Socket>,
+/// Takes the acknowledgements of clients of this server and of others, until all are there or it is late.
+async fn gather<T: FromArguments>(
+    mut asked: Asked,
+    mut asking: Option<Asking<'_>>,
+    deadline: Instant,
+) -> Result<Vec<T>, BroadcastAckError<T>> {
+    let (mut responses, mut fault, mut own) = (Vec::new(), None, 0);
+    let mut faults = 0;
+    loop {
+        let is_complete = asking.as_ref().is_none_or(Asking::is_complete);
+        if asked.outstanding() == 0 && is_complete {
+            break;
+        }
+        let answer = tokio::select! {
+            answer = asked.next(), if asked.outstanding() > 0 => {
+                let answer = answer.flatten();
+                own += usize::from(answer.is_some());
+                answer
+            }
+            response = next(asking.as_mut()), if !is_complete => match response {
+                Ok(Some(ClusterResponse::Acknowledgement(answer))) => Some(answer),
+                Ok(_) => None,
+                Err(()) => break,
+            },
+            () = sleep_until(deadline) => break,
+        };
+        match answer.map(|answer| T::from_arguments(&answer)) {
+            Some(Ok(response)) => responses.push(response),
+            Some(Err(error)) => (fault, faults) = (Some(error), faults + 1),
+            // One has gone.
+            None => {}
+        }
+    }
+    let Missing { servers, clients } = asking.map(|asking| asking.missing()).unwrap_or_default();
+    let missing = (asked.len() - own + faults).saturating_add(clients);
+    if missing == 0 && servers == 0 {
+        Ok(responses)
+    } else {
+        Err(BroadcastAckError::Missing { responses, missing, servers, fault })
+    }
 }
 
-impl Drop for Asked {
-    fn drop(&mut self) {
-        for socket in &self.sockets {
-            socket.shared.acks.forget(self.id);
-        }
+/// The next answer of other servers; there is none if nobody was asked.
+async fn next(asking: Option<&mut Asking<'_>>) -> Result<Option<ClusterResponse>, ()> {
+    match asking {
+        Some(asking) => asking.next().await,
+        None => Err(()),
     }
 }
 
@@ -213,13 +273,18 @@ pub enum BroadcastAckError<T> {
     /// The event could not be sent.
     #[error(transparent)]
     Emit(EmitError),
-    /// Some clients have not acknowledged in time, or have gone.
-    #[error("{missing} acknowledgements are missing")]
+    /// Other servers could not be asked, and nothing was sent.
+    #[error(transparent)]
+    Adapter(AdapterError),
+    /// Some clients have not acknowledged in time, or have gone; or servers have not said how many clients they have.
+    #[error("{missing} acknowledgements are missing, and {servers} servers have not answered")]
     Missing {
         /// What has come.
         responses: Vec<T>,
-        /// How many have not.
+        /// How many have not, as far as it is known.
         missing: usize,
+        /// How many other servers have not said how many clients they have.
+        servers: usize,
         /// The last one that was not what is wanted, if one was.
         fault: Option<ArgumentsError>,
     },

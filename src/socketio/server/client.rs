@@ -178,6 +178,7 @@ impl Client {
     }
 
     fn handle(&mut self, packet: Packet, cx: &mut Context<'_>) {
+        log::received(&packet);
         let Packet { namespace, body } = packet;
         let waiting = &mut self.waiting;
         let mut is_known = false;
@@ -215,6 +216,7 @@ impl Client {
 
     fn connect(&mut self, name: &str, auth: Option<&Utf8Bytes>, cx: &mut Context<'_>) {
         let Some(socket) = self.server.enter(name, auth, &self.engine) else {
+            log::invalid_namespace(&self.engine, name);
             let error = Body::ConnectError(ConnectError::new("Invalid namespace").payload());
             return self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
         };
@@ -239,6 +241,7 @@ impl Membership {
     /// Goes on with what is to be done, as far as it goes.
     fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut usize) {
         self.notice_leave();
+        let _span = log::enter(&self.socket);
         loop {
             match &mut self.doing {
                 Doing::Gone => return,
@@ -281,6 +284,7 @@ impl Membership {
     /// An event has come.
     fn receive(&mut self, event: Event, cx: &mut Context<'_>, waiting: &mut usize) {
         if matches!(self.doing, Doing::Nothing) && self.queue.is_empty() {
+            let _span = log::enter(&self.socket);
             self.start(event);
         } else {
             *waiting += event.arguments.len() + OVERHEAD;
@@ -298,12 +302,12 @@ impl Membership {
             Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
             Ok(Dispatched::Concurrent(mut handling)) => {
                 let socket = self.socket.clone();
-                tokio::spawn(async move {
+                tokio::spawn(log::instrument(&self.socket, async move {
                     let outcome = poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await;
                     if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
                         socket.namespace().report(&socket, &name, &error);
                     }
-                });
+                }));
             }
             Err(_panic) => self.socket.namespace().report(&self.socket, &name, &EventError::Panicked),
         }
@@ -319,6 +323,7 @@ impl Membership {
             }
             Ok(()) => self.refused(waiting),
             Err(error) => {
+                log::refused(&self.socket, &error);
                 let packet = encode(self.socket.namespace().name(), &Body::ConnectError(error.payload()));
                 self.socket.shared.engine.send_all(packet.into_outgoing(Compress::Never));
                 self.refused(waiting);

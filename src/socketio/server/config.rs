@@ -1,9 +1,9 @@
-use std::{io, path::Path, time::Duration};
+use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use super::Recovery;
 use crate::{
     engineio::{self, ClientFiles},
-    socketio::packet::MAX_ATTACHMENTS,
+    socketio::{adapter::Adapter, packet::MAX_ATTACHMENTS},
 };
 
 /// How a server of Socket.IO treats its clients; the defaults are those of node's.
@@ -22,6 +22,18 @@ pub struct Config {
     pub(super) connect_timeout: Duration,
     pub(super) max_attachments: usize,
     pub(super) recovery: Option<Recovery>,
+    pub(super) adapter: Option<Joined>,
+    pub(super) cluster_timeout: Duration,
+}
+
+/// What joins the server to others.
+#[derive(Clone)]
+pub(super) struct Joined(pub(super) Arc<dyn Adapter>);
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an adapter")
+    }
 }
 
 impl Default for Config {
@@ -37,6 +49,8 @@ impl Config {
     /// | `connect_timeout` | 45 s | a client whose middleware asks its user still has time |
     /// | `max_attachments` | 10 | node's decoder takes no more |
     /// | `recovery` | none | it costs memory |
+    /// | `adapter` | none | a server is alone unless it is joined to others |
+    /// | `cluster_timeout` | 5 s | a server that has not answered then has a problem |
     /// | `serve_client` | no | the page's own server can do that |
     pub fn new() -> Self {
         Self {
@@ -44,6 +58,8 @@ impl Config {
             connect_timeout: Duration::from_secs(45),
             max_attachments: MAX_ATTACHMENTS,
             recovery: None,
+            adapter: None,
+            cluster_timeout: Duration::from_secs(5),
         }
     }
 
@@ -65,6 +81,22 @@ impl Config {
     #[must_use]
     pub const fn recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = Some(recovery);
+        self
+    }
+
+    /// Joins the server to others: broadcasts reach the sockets of all of them, and so do
+    /// [`fetch_sockets`](super::Broadcast::fetch_sockets) and what is done with rooms from afar.
+    #[must_use]
+    pub fn adapter(mut self, adapter: impl Adapter) -> Self {
+        self.adapter = Some(Joined(Arc::new(adapter)));
+        self
+    }
+
+    /// Sets for how long other servers are waited for that are asked something; acknowledgements of clients have
+    /// [a limit of their own](super::Broadcast::timeout).
+    #[must_use]
+    pub const fn cluster_timeout(mut self, timeout: Duration) -> Self {
+        self.cluster_timeout = timeout;
         self
     }
 

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, recovery::Memory, rooms::Targets};
+use super::{AckError, Acknowledged, Namespace, Socket, ack::Waiting, log, recovery::Memory, rooms::Targets};
 use crate::{
     Compress,
     engineio::Outgoing,
@@ -71,6 +71,7 @@ impl<'a> Event<'a> {
 
     /// Sends it to many, and has the namespace remember it, if it does.
     pub(super) fn publish(&self, namespace: &Namespace, targets: &Targets, volatile: bool, compress: Compress) {
+        log::published(namespace, self.name, targets, &self.arguments);
         let mut memory = namespace.memory().map(Memory::lock);
         let offset = memory.as_mut().and_then(|memory| match volatile {
             false => Some(memory.next_offset()),
@@ -144,6 +145,11 @@ impl Emit {
         self
     }
 
+    /// The socket, whether events may be dropped, and whether they are compressed.
+    pub(super) const fn parts(&self) -> (&Socket, bool, Compress) {
+        (&self.socket, self.volatile, self.compress)
+    }
+
     /// Sends an event; see [`Socket::emit`].
     ///
     /// # Errors
@@ -166,7 +172,10 @@ impl Emit {
                 return Err(AckError::Disconnected);
             }
             self.socket.tell_outgoing(&event);
-            self.socket.send(event.encoded(namespace, Some(id), None).into_outgoing(self.compress));
+            if !self.socket.send(event.encoded(namespace, Some(id), None).into_outgoing(self.compress)) {
+                self.socket.shared.acks.forget(id);
+                return Err(if self.socket.is_reachable() { AckError::Dropped } else { AckError::Disconnected });
+            }
             Ok(receiver)
         });
         Acknowledged::new(self.socket.clone(), id, sent, self.timeout)

@@ -134,6 +134,13 @@ pub trait IntoReply {
     ///
     /// What went wrong.
     fn reply(self, event: &Event) -> Result<(), EventError>;
+
+    /// What another server is answered, if it is.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong.
+    fn answer(self) -> Result<Option<Arguments>, EventError>;
 }
 
 /// What a handler may return that acknowledges by itself.
@@ -151,6 +158,10 @@ impl IntoReply for () {
     fn reply(self, _event: &Event) -> Result<(), EventError> {
         Ok(())
     }
+
+    fn answer(self) -> Result<Option<Arguments>, EventError> {
+        Ok(None)
+    }
 }
 
 impl<T: ToArguments> IntoReply for Reply<T> {
@@ -160,11 +171,19 @@ impl<T: ToArguments> IntoReply for Reply<T> {
         }
         Ok(())
     }
+
+    fn answer(self) -> Result<Option<Arguments>, EventError> {
+        Ok(Some(self.0.to_arguments()?))
+    }
 }
 
 impl<R: IntoReply, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoReply for Result<R, E> {
     fn reply(self, event: &Event) -> Result<(), EventError> {
         self.map_err(|error| EventError::Failed(error.into()))?.reply(event)
+    }
+
+    fn answer(self) -> Result<Option<Arguments>, EventError> {
+        self.map_err(|error| EventError::Failed(error.into()))?.answer()
     }
 }
 

@@ -43,6 +43,8 @@ struct Listener {
     event: Box<str>,
     is_concurrent: bool,
     handler: Handler,
+    /// Whether it has heard what it wanted to, if that is one event.
+    is_done: Option<Arc<AtomicBool>>,
 }
 
 #[derive(Default)]
@@ -64,15 +66,59 @@ pub(super) enum Dispatched {
 
 impl Listeners {
     pub(super) fn on(&self, event: &str, handler: Handler, is_concurrent: bool) {
-        lock(&self.listed).events.push(Listener { event: event.into(), is_concurrent, handler });
+        lock(&self.listed).events.push(Listener { event: event.into(), is_concurrent, handler, is_done: None });
+    }
+
+    pub(super) fn once(&self, event: &str, handler: Handler) {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let handler: Handler = Arc::new(move |event| match done.swap(true, Ordering::AcqRel) {
+            false => handler(event),
+            true => Box::pin(std::future::ready(Ok(()))),
+        });
+        let events = &mut lock(&self.listed).events;
+        events.retain(|listener| !listener.is_done());
+        events.push(Listener { event: event.into(), is_concurrent: false, handler, is_done: Some(is_done) });
+    }
+
+    pub(super) fn listens_to(&self, event: &str) -> bool {
+        lock(&self.listed).events.iter().any(|listener| listener.hears(event))
+    }
+
+    /// Forgets the handlers of events, and the farewells.
+    pub(super) fn off_all(&self) {
+        let mut listed = lock(&self.listed);
+        let events = std::mem::take(&mut listed.events);
+        let farewells = listed
+            .rare
+            .as_mut()
+            .map(|rare| (std::mem::take(&mut rare.disconnecting), std::mem::take(&mut rare.disconnect)));
+        // What they hold is dropped outside of the lock.
+        drop(listed);
+        drop((events, farewells));
     }
 
     pub(super) fn off(&self, event: &str) {
-        lock(&self.listed).events.retain(|listener| *listener.event != *event);
+        let mut listed = lock(&self.listed);
+        let (gone, stay) =
+            std::mem::take(&mut listed.events).into_iter().partition(|listener| *listener.event == *event);
+        listed.events = stay;
+        drop(listed);
+        // What they hold is dropped outside of the lock.
+        drop::<Vec<_>>(gone);
     }
 
     pub(super) fn on_any(&self, handler: Handler) {
         lock(&self.listed).any.push(handler);
+    }
+
+    pub(super) fn prepend_any(&self, handler: Handler) {
+        lock(&self.listed).any.insert(0, handler);
+    }
+
+    pub(super) fn off_any(&self) {
+        let gone = std::mem::take(&mut lock(&self.listed).any);
+        drop(gone);
     }
 
     pub(super) fn middleware(&self, middleware: EventMiddleware) {
@@ -80,8 +126,23 @@ impl Listeners {
     }
 
     pub(super) fn on_any_outgoing(&self, listener: Outgoing) {
-        lock(&self.listed).rare.get_or_insert_default().outgoing.push(listener);
+        let mut listed = lock(&self.listed);
+        listed.rare.get_or_insert_default().outgoing.push(listener);
         self.listens_outgoing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn prepend_any_outgoing(&self, listener: Outgoing) {
+        let mut listed = lock(&self.listed);
+        listed.rare.get_or_insert_default().outgoing.insert(0, listener);
+        self.listens_outgoing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn off_any_outgoing(&self) {
+        let mut listed = lock(&self.listed);
+        let gone = listed.rare.as_mut().map(|rare| std::mem::take(&mut rare.outgoing));
+        self.listens_outgoing.store(false, Ordering::Relaxed);
+        drop(listed);
+        drop(gone);
     }
 
     pub(super) fn on_disconnecting(&self, farewell: Farewell) {
@@ -113,7 +174,7 @@ impl Listeners {
     /// What is to be done for an event.
     pub(super) fn dispatch(&self, event: Event) -> Dispatched {
         let listed = lock(&self.listed);
-        let mut heard = listed.events.iter().filter(|listener| *listener.event == *event.name);
+        let mut heard = listed.events.iter().filter(|listener| listener.hears(&event.name));
         let first = heard.next();
         let is_plain = listed.any.is_empty() && listed.middlewares.is_empty() && heard.next().is_none();
         if is_plain {
@@ -123,11 +184,21 @@ impl Listeners {
             let handling = handler(event);
             return if is_concurrent { Dispatched::Concurrent(handling) } else { Dispatched::InTurn(handling) };
         }
-        let heard: Vec<_> = listed.events.iter().filter(|listener| *listener.event == *event.name).collect();
+        let heard: Vec<_> = listed.events.iter().filter(|listener| listener.hears(&event.name)).collect();
         let is_concurrent = !heard.is_empty() && heard.iter().all(|listener| listener.is_concurrent);
         let handlers = heard.into_iter().map(|listener| Arc::clone(&listener.handler)).collect();
         let handling = Box::pin(handle(event, listed.middlewares.clone(), listed.any.clone(), handlers));
         if is_concurrent { Dispatched::Concurrent(handling) } else { Dispatched::InTurn(handling) }
+    }
+}
+
+impl Listener {
+    fn hears(&self, event: &str) -> bool {
+        *self.event == *event && !self.is_done()
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done.as_ref().is_some_and(|is_done| is_done.load(Ordering::Acquire))
     }
 }
 

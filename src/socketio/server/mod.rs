@@ -1,18 +1,24 @@
 //! The server.
 
 mod ack;
+mod asked;
 mod broadcast;
 mod client;
+mod cluster;
 mod config;
 mod emit;
 mod handler;
 mod listeners;
+mod listening;
 mod log;
 mod namespace;
 mod reason;
 mod recovery;
+mod remote;
 mod rooms;
+mod server_side;
 mod socket;
+mod waiting;
 
 use std::{
     collections::HashMap,
@@ -20,6 +26,7 @@ use std::{
     future::poll_fn,
     io,
     ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -31,19 +38,27 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 pub use self::{
     ack::{Ack, AckError, Acknowledged, ConnectError},
     broadcast::{Broadcast, BroadcastAckError},
+    cluster::Local,
     config::Config,
     emit::{Emit, EmitError},
     handler::{Event, EventError, EventHandler, IntoOutcome, IntoReply, OfAck, OfArguments, OfSocket, Reply},
     namespace::Namespace,
     reason::DisconnectReason,
     recovery::Recovery,
+    remote::RemoteSocket,
+    rooms::RoomEvent,
+    server_side::ClusterError,
     socket::Socket,
+    waiting::EmitAsyncError,
 };
 use self::{client::Client, namespace::Hooks, recovery::Recovered};
 use crate::{
     Utf8Bytes,
     engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
-    socketio::packet::MAIN,
+    socketio::{
+        adapter::{AdapterError, ServerId},
+        packet::MAIN,
+    },
 };
 
 /// A server of Socket.IO. It is cheap to clone, and derefs to its main [`Namespace`], `/`.
@@ -67,10 +82,16 @@ pub struct Server {
 
 struct Shared {
     config: Config,
+    /// Which one of a cluster it is.
+    id: ServerId,
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
     patterns: RwLock<Vec<Pattern>>,
     is_closing: AtomicBool,
+    on_new_namespace: RwLock<Vec<Arc<OnNewNamespace>>>,
 }
+
+/// Is told of a namespace that was made.
+type OnNewNamespace = dyn Fn(&Namespace) + Send + Sync;
 
 /// Whether a namespace of this name is made, for a client that says this of itself.
 type Takes = dyn Fn(&str, &serde_json::Value) -> bool + Send + Sync;
@@ -99,9 +120,11 @@ impl Server {
     pub fn with_config(config: Config) -> Self {
         let shared = Arc::new(Shared {
             config,
+            id: ServerId::new(Sid::random().as_str()),
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
             is_closing: AtomicBool::new(false),
+            on_new_namespace: RwLock::default(),
         });
         let main = shared.make(MAIN);
         let server = Arc::clone(&shared);
@@ -131,6 +154,16 @@ impl Server {
         let hooks = Arc::<Hooks>::default();
         write(&self.shared.patterns).push(Pattern { takes: Arc::new(takes), hooks: Arc::clone(&hooks) });
         Namespaces { shared: Arc::clone(&self.shared), hooks }
+    }
+
+    /// Those that there are now, the main one among them.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        read(&self.shared.namespaces).values().cloned().collect()
+    }
+
+    /// Has a listener told of each namespace that is made from now on, in front of its first socket's middlewares.
+    pub fn on_new_namespace(&self, listener: impl Fn(&Namespace) + Send + Sync + 'static) {
+        write(&self.shared.on_new_namespace).push(Arc::new(listener));
     }
 
     /// The sessions below.
@@ -179,6 +212,12 @@ impl Server {
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();
+        self.namespaces().iter().for_each(Namespace::close);
+    }
+
+    /// Which one of a cluster it is: what other servers know it by.
+    pub fn id(&self) -> &ServerId {
+        &self.shared.id
     }
 }
 
@@ -217,6 +256,20 @@ impl Namespaces {
         F: Future<Output = Result<(), ConnectError>> + Send + 'static,
     {
         self.hooks.middleware(middleware);
+    }
+
+    /// As [`Namespace::on_server_side`], for each of them.
+    pub fn on_server_side<T, F>(&self, event: &str, listener: impl Fn(T) -> F + Send + Sync + 'static)
+    where
+        T: crate::socketio::FromArguments,
+        F: Future<Output: IntoReply> + Send + 'static,
+    {
+        self.hooks.server_side.on(event, listener);
+    }
+
+    /// As [`Namespace::on_room`], for each of them.
+    pub fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        self.hooks.on_room(listener);
     }
 
     /// As [`Namespace::on_error`], for each of them.
@@ -266,16 +319,38 @@ impl Shared {
         let patterns = read(&self.patterns).clone();
         let said = serde_json::from_str(auth.map_or("{}", Utf8Bytes::as_str)).ok()?;
         let pattern = patterns.into_iter().find(|pattern| (pattern.takes)(name, &said))?;
-        let mut namespaces = write(&self.namespaces);
-        let made = || Namespace::new(name, self, pattern.hooks, true);
-        Some(enter(namespaces.entry(name.into()).or_insert_with(made)))
+        Some(self.insert(name, Namespace::new(name, self, pattern.hooks, true), enter))
     }
 
     /// The namespace of a name, which is made if there is none.
     fn make(self: &Arc<Self>, name: &str) -> Namespace {
-        let mut namespaces = write(&self.namespaces);
-        let made = || Namespace::new(name, self, Arc::default(), false);
-        namespaces.entry(name.into()).or_insert_with(made).clone()
+        if let Some(namespace) = read(&self.namespaces).get(name) {
+            return namespace.clone();
+        }
+        self.insert(name, Namespace::new(name, self, Arc::default(), false), Namespace::clone)
+    }
+
+    /// Takes a namespace in that was made outside of the lock, as its adapter has a say in it, unless somebody else was
+    /// faster; gives what `then` makes of the one that is there.
+    fn insert<T>(&self, name: &str, made: Namespace, then: impl FnOnce(&Namespace) -> T) -> T {
+        let (is_mine, done);
+        {
+            let mut namespaces = write(&self.namespaces);
+            let there = namespaces.entry(name.into()).or_insert_with(|| made.clone());
+            (is_mine, done) = (there.is(&made), then(there));
+        }
+        if is_mine {
+            log::made(&made);
+            let listeners = read(&self.on_new_namespace).clone();
+            for listener in listeners {
+                if catch_unwind(AssertUnwindSafe(|| listener(&made))).is_err() {
+                    log::panicked("a listener of namespaces");
+                }
+            }
+        } else {
+            made.close();
+        }
+        done
     }
 
     /// Forgets a namespace that nobody is in.
@@ -283,7 +358,10 @@ impl Shared {
         let mut namespaces = write(&self.namespaces);
         let is_it = namespaces.get(namespace.name()).is_some_and(|there| there.is(namespace));
         if is_it && namespace.rooms().is_empty() {
-            namespaces.remove(namespace.name());
+            let gone = namespaces.remove(namespace.name());
+            drop(namespaces);
+            log::forgotten(namespace);
+            gone.iter().for_each(Namespace::close);
         }
     }
 

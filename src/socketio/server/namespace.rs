@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, RwLock, Weak,
@@ -9,11 +10,12 @@ use std::{
 };
 
 use super::{
-    Broadcast, BroadcastAckError, ConnectError, EmitError, EventError, Shared as ServerShared, Socket,
-    handler::IntoOutcome, log, read, recovery::Memory, rooms::Rooms, write,
+    Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket, RoomEvent,
+    Shared as ServerShared, Socket, cluster::Cluster, config::Joined, handler::IntoOutcome, log, read,
+    recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
 };
 use crate::{
-    Utf8Bytes,
+    Compress, Utf8Bytes,
     engineio::Sid,
     socketio::{FromArguments, ToArguments},
 };
@@ -25,13 +27,22 @@ type Middleware = Arc<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = Result<(), C
 /// Is told what has gone wrong with an event.
 type OnError = Arc<dyn Fn(&Socket, &str, &EventError) + Send + Sync>;
 
+/// Is told what has become of rooms.
+type OnRoom = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
+
 /// What an application does with the sockets of a namespace, or of all that a pattern has made.
 #[derive(Default)]
 pub(super) struct Hooks {
     connect: RwLock<Vec<Connected>>,
     middlewares: RwLock<Vec<Middleware>>,
     error: RwLock<Option<OnError>>,
+    pub(super) server_side: ServerListeners,
+    rooms: RwLock<Vec<OnRoom>>,
 }
+
+/// A namespace that may be gone.
+#[derive(Clone)]
+pub(super) struct WeakNamespace(Weak<Shared>);
 
 /// A part of the server with sockets, rooms, middlewares and handlers of its own. It is cheap to clone.
 #[derive(Clone)]
@@ -47,6 +58,8 @@ struct Shared {
     server: Weak<ServerShared>,
     max_attachments: usize,
     memory: Option<Memory>,
+    /// The namespace on other servers, if there are some.
+    cluster: Option<Cluster>,
     /// Whether a pattern has made it, so that it goes when nobody is in it.
     is_dynamic: bool,
 }
@@ -69,6 +82,24 @@ impl Hooks {
         write(&self.middlewares).push(Arc::new(move |socket| Box::pin(middleware(socket))));
     }
 
+    pub(super) fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        write(&self.rooms).push(Arc::new(listener));
+    }
+
+    /// Whether somebody wants to be told of rooms.
+    pub(super) fn watches_rooms(&self) -> bool {
+        !read(&self.rooms).is_empty()
+    }
+
+    pub(super) fn tell_room(&self, event: &RoomEvent) {
+        let listeners = read(&self.rooms).clone();
+        for listener in listeners {
+            if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
+                log::panicked("a listener of rooms");
+            }
+        }
+    }
+
     pub(super) fn on_error(&self, listener: impl Fn(&Socket, &str, &EventError) + Send + Sync + 'static) {
         *write(&self.error) = Some(Arc::new(listener));
     }
@@ -76,17 +107,30 @@ impl Hooks {
 
 impl Namespace {
     pub(super) fn new(name: &str, server: &Arc<ServerShared>, hooks: Arc<Hooks>, is_dynamic: bool) -> Self {
-        let shared = Shared {
-            name: name.into(),
-            hooks,
-            rooms: Rooms::default(),
-            acks: AtomicU64::new(0),
-            server: Arc::downgrade(server),
-            max_attachments: server.config.max_attachments,
-            memory: server.config.recovery.map(Memory::new),
-            is_dynamic,
+        let (name, config): (Arc<str>, _) = (name.into(), &server.config);
+        let open = |joined: &Joined, this: &Weak<Shared>| {
+            let local = Local::new(server.id.clone(), Arc::clone(&name), WeakNamespace(this.clone()));
+            Cluster::open(&*joined.0, local, config.cluster_timeout)
         };
-        Self { shared: Arc::new(shared) }
+        let shared = Arc::new_cyclic(|this| {
+            let cluster = config.adapter.as_ref().map(|joined| open(joined, this));
+            Shared {
+                name: Arc::clone(&name),
+                rooms: Rooms::new(&hooks, cluster.as_ref().map(Cluster::link)),
+                cluster,
+                hooks,
+                acks: AtomicU64::new(0),
+                server: Arc::downgrade(server),
+                max_attachments: config.max_attachments,
+                memory: config.recovery.map(Memory::new),
+                is_dynamic,
+            }
+        });
+        Self { shared }
+    }
+
+    pub(super) fn downgrade(&self) -> WeakNamespace {
+        WeakNamespace(Arc::downgrade(&self.shared))
     }
 
     /// Its name, with the slash in front.
@@ -133,6 +177,27 @@ impl Namespace {
         self.shared.hooks.on_error(listener);
     }
 
+    /// Has a listener told when a room comes into being or goes, and who joins and leaves it, on this server. A socket's own
+    /// room, which has its id for a name, is not told of.
+    ///
+    /// It is told behind the change, so that of two threads' changes the later one may be told first.
+    ///
+    /// ```
+    /// # use sockeye::socketio::{RoomEvent, Server};
+    /// # let io = Server::new();
+    /// io.on_room(|event| {
+    ///     if let RoomEvent::Created(room) = event { println!("somebody is in {room}") }
+    /// });
+    /// ```
+    pub fn on_room(&self, listener: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        self.shared.hooks.on_room(listener);
+    }
+
+    /// The rooms that sockets of this server have joined; the sockets' own are not among them.
+    pub fn all_rooms(&self) -> Vec<Arc<str>> {
+        self.rooms().names()
+    }
+
     /// To all sockets.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(self)
@@ -156,6 +221,16 @@ impl Namespace {
     /// To all sockets, dropping events for those who cannot take them now.
     pub fn volatile(&self) -> Broadcast {
         self.broadcast().volatile()
+    }
+
+    /// To the sockets of this server only.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// To all sockets, compressed or not.
+    pub fn compress(&self, compress: Compress) -> Broadcast {
+        self.broadcast().compress(compress)
     }
 
     /// To all sockets, waiting for their acknowledgements for so long.
@@ -189,17 +264,50 @@ impl Namespace {
         self.broadcast().emit_with_ack(event, arguments).await
     }
 
-    /// The socket with this id, if it is there.
+    /// Has all sockets join a room.
+    pub fn sockets_join(&self, room: impl AsRef<str>) {
+        self.broadcast().sockets_join(room);
+    }
+
+    /// Has all sockets leave a room.
+    pub fn sockets_leave(&self, room: impl AsRef<str>) {
+        self.broadcast().sockets_leave(room);
+    }
+
+    /// Has all sockets leave the namespace.
+    pub fn disconnect_sockets(&self) {
+        self.broadcast().disconnect_sockets();
+    }
+
+    /// Ends the connections of all clients.
+    pub fn close_connections(&self) {
+        self.broadcast().close_connections();
+    }
+
+    /// The socket with this id, if it is on this server.
     pub fn socket(&self, id: Sid) -> Option<Socket> {
         self.rooms().get(id)
     }
 
-    /// All sockets.
+    /// All sockets of this server.
     pub fn sockets(&self) -> Vec<Socket> {
         self.broadcast().sockets()
     }
 
-    /// How many sockets there are.
+    /// All sockets, those of other servers among them; see [`Broadcast::fetch_sockets`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Broadcast::fetch_sockets`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Broadcast::fetch_sockets`].
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, ClusterError<RemoteSocket>> {
+        self.broadcast().fetch_sockets().await
+    }
+
+    /// How many sockets there are on this server.
     pub fn len(&self) -> usize {
         self.rooms().len()
     }
@@ -220,6 +328,22 @@ impl Namespace {
     /// What it remembers of clients that have gone, if it does.
     pub(super) fn memory(&self) -> Option<&Memory> {
         self.shared.memory.as_ref()
+    }
+
+    /// The other servers, if it is joined to some.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.shared.cluster.as_ref()
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.shared.hooks
+    }
+
+    /// It has gone, or its server closes: other servers are left.
+    pub(super) fn close(&self) {
+        if let Some(cluster) = self.cluster() {
+            cluster.close();
+        }
     }
 
     /// The next id of an acknowledgement. All sockets share them, so that a broadcast has one.
@@ -277,6 +401,12 @@ impl Namespace {
     /// Whether it is this one, and not one of the same name.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl WeakNamespace {
+    pub(super) fn upgrade(&self) -> Option<Namespace> {
+        self.0.upgrade().map(|shared| Namespace { shared })
     }
 }
 

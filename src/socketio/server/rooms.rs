@@ -3,12 +3,30 @@ use std::{
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::Socket;
-use crate::engineio::Sid;
+use super::{Socket, namespace::Hooks};
+use crate::{engineio::Sid, socketio::adapter::Link};
 
 /// The sockets of a namespace, and the rooms that they are in. Each is in a room of its own as well, whose name is its id.
-#[derive(Default)]
-pub(super) struct Rooms(RwLock<State>);
+pub(super) struct Rooms {
+    state: RwLock<State>,
+    /// Who wants to be told.
+    hooks: Arc<Hooks>,
+    link: Option<Arc<dyn Link>>,
+}
+
+/// What has become of a room on this server.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RoomEvent {
+    /// It has come into being, as somebody joins it.
+    Created(Arc<str>),
+    /// Nobody is in it any more.
+    Deleted(Arc<str>),
+    /// A socket has joined it.
+    Joined(Arc<str>, Sid),
+    /// A socket has left it.
+    Left(Arc<str>, Sid),
+}
 
 #[derive(Default)]
 struct State {
@@ -32,12 +50,42 @@ pub(super) struct Targets {
 }
 
 impl Rooms {
+    pub(super) fn new(hooks: &Arc<Hooks>, link: Option<Arc<dyn Link>>) -> Self {
+        Self { state: RwLock::default(), hooks: Arc::clone(hooks), link }
+    }
+
+    /// Tells, outside of the lock, that a socket has joined a room, which is new if it is the first one there.
+    fn tell_joined(&self, room: &Arc<str>, id: Sid, is_new: bool) {
+        if let Some(link) = self.link.as_ref().filter(|_| is_new) {
+            link.room_changed(room);
+        }
+        if self.hooks.watches_rooms() {
+            if is_new {
+                self.hooks.tell_room(&RoomEvent::Created(Arc::clone(room)));
+            }
+            self.hooks.tell_room(&RoomEvent::Joined(Arc::clone(room), id));
+        }
+    }
+
+    /// Tells, outside of the lock, that a socket has left a room, which is gone if it was the last one there.
+    fn tell_left(&self, room: &Arc<str>, id: Sid, is_gone: bool) {
+        if self.hooks.watches_rooms() {
+            self.hooks.tell_room(&RoomEvent::Left(Arc::clone(room), id));
+            if is_gone {
+                self.hooks.tell_room(&RoomEvent::Deleted(Arc::clone(room)));
+            }
+        }
+        if let Some(link) = self.link.as_ref().filter(|_| is_gone) {
+            link.room_changed(room);
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn insert(&self, socket: &Socket) {
@@ -46,21 +94,27 @@ impl Rooms {
 
     /// Removes a socket, from all rooms as well.
     pub(super) fn remove(&self, id: Sid) {
+        let mut gone = Vec::new();
         let member = {
             let mut state = self.write();
             let member = state.sockets.remove(&id);
             for room in member.iter().flat_map(|member| &member.rooms) {
-                state.leave(id, room);
+                if state.leave(id, room) {
+                    gone.push(Arc::clone(room));
+                }
             }
             member
         };
         // What it holds is dropped outside of the lock.
-        drop(member);
+        for room in member.iter().flat_map(|member| &member.rooms) {
+            self.tell_left(room, id, gone.contains(room));
+        }
     }
 
     /// Has a socket that is there, be it let in or not yet, join a room.
     pub(super) fn join(&self, id: Sid, room: &str) {
-        let state = &mut *self.write();
+        let mut guard = self.write();
+        let state = &mut *guard;
         let Some(member) = state.sockets.get_mut(&id) else { return };
         if member.rooms.iter().any(|joined| **joined == *room) || id.as_str() == room {
             return;
@@ -70,15 +124,21 @@ impl Rooms {
             None => Arc::from(room),
         };
         member.rooms.push(Arc::clone(&name));
-        state.rooms.entry(name).or_default().insert(id);
+        let members = state.rooms.entry(Arc::clone(&name)).or_default();
+        let is_new = members.is_empty();
+        members.insert(id);
+        drop(guard);
+        self.tell_joined(&name, id, is_new);
     }
 
     pub(super) fn leave(&self, id: Sid, room: &str) {
         let mut state = self.write();
-        if let Some(member) = state.sockets.get_mut(&id) {
-            member.rooms.retain(|joined| **joined != *room);
-            state.leave(id, room);
-        }
+        let Some(member) = state.sockets.get_mut(&id) else { return };
+        let Some(place) = member.rooms.iter().position(|joined| **joined == *room) else { return };
+        let name = member.rooms.remove(place);
+        let is_gone = state.leave(id, &name);
+        drop(state);
+        self.tell_left(&name, id, is_gone);
     }
 
     /// The rooms of a socket, its own in front; none if it is not there.
@@ -87,6 +147,22 @@ impl Rooms {
         let member = state.sockets.get(&id);
         let own = member.map(|_| Arc::from(id.as_str()));
         own.into_iter().chain(member.iter().flat_map(|member| member.rooms.iter().cloned())).collect()
+    }
+
+    /// Whether somebody is in a room.
+    pub(super) fn has(&self, room: &str) -> bool {
+        self.read().members(room).next().is_some()
+    }
+
+    /// Whether somebody may be meant: whether somebody is in one of the rooms, if some are named.
+    pub(super) fn has_any(&self, targets: &Targets) -> bool {
+        let state = self.read();
+        targets.rooms.is_empty() || targets.rooms.iter().any(|room| state.members(room).next().is_some())
+    }
+
+    /// The rooms, but for the sockets' own.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.read().rooms.keys().cloned().collect()
     }
 
     pub(super) fn get(&self, id: Sid) -> Option<Socket> {
@@ -150,12 +226,10 @@ impl State {
         except.iter().any(|room| **room == *id.as_str() || member.rooms.contains(room))
     }
 
-    fn leave(&mut self, id: Sid, room: &str) {
-        if let Some(members) = self.rooms.get_mut(room) {
-            members.remove(&id);
-            if members.is_empty() {
-                self.rooms.remove(room);
-            }
-        }
+    /// Removes a socket from a room; whether that has gone with it.
+    fn leave(&mut self, id: Sid, room: &str) -> bool {
+        let Some(members) = self.rooms.get_mut(room) else { return false };
+        members.remove(&id);
+        members.is_empty() && self.rooms.remove(room).is_some()
     }
 }

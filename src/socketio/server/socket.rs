@@ -18,7 +18,7 @@ use super::{
     emit,
     handler::IntoOutcome,
     listeners::{Dispatched, Farewell, Listeners},
-    lock,
+    lock, log,
     recovery::Gone,
 };
 use crate::{
@@ -41,6 +41,7 @@ pub struct Socket {
 
 pub(super) struct Shared {
     id: Sid,
+    pub(super) span: log::Span,
     /// The secret by which its client gets it back, if the namespace remembers clients.
     pid: Option<Sid>,
     is_recovered: bool,
@@ -49,7 +50,7 @@ pub(super) struct Shared {
     auth: Option<Utf8Bytes>,
     /// One of the states below.
     state: AtomicU8,
-    listeners: Listeners,
+    pub(super) listeners: Listeners,
     pub(super) acks: Acks,
     data: Mutex<serde_json::Map<String, serde_json::Value>>,
     extensions: Mutex<Extensions>,
@@ -64,8 +65,10 @@ const DISCONNECTED: u8 = 3;
 
 impl Socket {
     pub(super) fn new(namespace: &Namespace, engine: &engineio::Sender, auth: Option<Utf8Bytes>) -> Self {
+        let id = Sid::random();
         let shared = Shared {
-            id: Sid::random(),
+            id,
+            span: log::span(namespace, id),
             pid: namespace.memory().map(|_| Sid::random()),
             is_recovered: false,
             namespace: namespace.clone(),
@@ -92,6 +95,7 @@ impl Socket {
         let shared = Arc::get_mut(&mut socket.shared).expect("nobody else has it yet");
         (shared.id, shared.pid, shared.is_recovered) = (session.id, Some(pid), true);
         shared.data = Mutex::new(session.data);
+        shared.span = log::span(namespace, shared.id);
         socket
     }
 
@@ -233,7 +237,7 @@ impl Socket {
     // ── what it is told ──
 
     /// Sends an event. It never waits: what the client does not fetch is queued, up to
-    /// [`max_queued`](crate::engineio::Config::max_queued). To a client that has gone, it goes nowhere.
+    /// [`max_queued`](crate::engineio::Config::max_queued); [`emit_async`](Self::emit_async) does. To a client that has gone, it goes nowhere.
     ///
     /// # Errors
     ///
@@ -277,6 +281,11 @@ impl Socket {
         Broadcast::new(self.namespace()).but(self)
     }
 
+    /// To all others of the namespace that are on this server.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
     /// To the others in a room.
     pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
         self.broadcast().to(room)
@@ -298,10 +307,9 @@ impl Socket {
         }
     }
 
-    pub(super) fn send(&self, packet: impl IntoIterator<Item = Outgoing>) {
-        if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
-            self.shared.engine.send_all(packet);
-        }
+    /// Sends an event; whether it did.
+    pub(super) fn send(&self, packet: impl IntoIterator<Item = Outgoing>) -> bool {
+        self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE && self.shared.engine.offer(packet)
     }
 
     /// Whether somebody wants to be told what is sent.
@@ -311,16 +319,14 @@ impl Socket {
 
     /// Sends what others are sent as well; says whether it did.
     pub(super) fn deliver(&self, packet: &[Outgoing], volatile: bool) -> bool {
-        let is_sent = !volatile || self.shared.engine.is_writable();
-        if is_sent {
-            self.send(packet.iter().cloned());
-        }
-        is_sent
+        (!volatile || self.shared.engine.is_writable()) && self.send(packet.iter().cloned())
     }
 
     pub(super) fn acknowledge(&self, id: u64, arguments: Arguments) {
         let ack = encode(self.namespace().name(), &Body::Ack { id, arguments });
-        self.send(ack.into_outgoing(Compress::Auto));
+        if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
+            self.shared.engine.send_all(ack.into_outgoing(Compress::Auto));
+        }
     }
 
     // ── where it is ──
@@ -362,6 +368,7 @@ impl Socket {
         self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
         // Behind the packet, so that no broadcast comes in front of it.
         self.shared.state.store(CONNECTED, Ordering::Release);
+        log::let_in(self);
     }
 
     /// Takes over what middlewares have attached to another one.
@@ -385,6 +392,7 @@ impl Socket {
 
     /// Tells all who want to know that it is disconnected, and leaves its rooms.
     pub(super) async fn leave_all(self, reason: DisconnectReason) {
+        log::left(&self, reason);
         let [disconnecting, disconnect] = self.shared.listeners.end();
         self.tell_end(Utf8Bytes::from_static("disconnecting"), disconnecting, reason).await;
         let rooms = self.rooms();

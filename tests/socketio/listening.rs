@@ -1,0 +1,236 @@
+//! Listeners that come first, hear once or go again, and those of rooms and namespaces.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use sockeye::socketio::{Event, Reply, RoomEvent, Server, Socket};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::{
+    Peer, answer_sync, serve,
+    sio::{unhung, until},
+};
+
+async fn with_one() -> (Server, Peer, Socket) {
+    let (io, (tell, mut told)) = (Server::new(), unbounded_channel());
+    io.on_connect(move |socket: Socket| {
+        answer_sync(&socket);
+        let _ = tell.send(socket);
+        async {}
+    });
+    let (peer, _) = Peer::connect(serve(&io).await).await;
+    (io, peer, unhung(told.recv()).await.unwrap())
+}
+
+/// What was heard, in order.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<&'static str>>>);
+
+impl Heard {
+    fn note(&self, what: &'static str) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// A listener of all events that notes them, but for the test's own.
+    fn any(&self, what: &'static str) -> impl Fn(Event) -> std::future::Ready<()> + Send + Sync + 'static {
+        let heard = self.clone();
+        move |event| {
+            if event.name != *"sync" {
+                heard.note(what);
+            }
+            std::future::ready(())
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_listens_once_hears_one_event() {
+    let (_io, mut peer, socket) = with_one().await;
+    let count = Arc::new(AtomicUsize::new(0));
+    socket.once("e", {
+        let count = Arc::clone(&count);
+        move |socket: Socket, number: u32| {
+            count.fetch_add(1, Ordering::Relaxed);
+            // Once more, from itself.
+            if number == 1 {
+                socket.once("e", |_: Socket, number: u32| async move { Reply(number * 10) });
+            }
+            async move { Reply(number) }
+        }
+    });
+    assert!(socket.listens_to("e") && !socket.listens_to("f"));
+    for (event, answer) in [(r#"20["e",1]"#, "30[1]"), (r#"21["e",2]"#, "31[20]")] {
+        peer.send(event).await;
+        peer.expect(answer).await;
+    }
+    assert!(!socket.listens_to("e"));
+    peer.send(r#"22["e",3]"#).await;
+    peer.expect_nothing().await;
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_a_middleware_stops_is_not_the_one() {
+    let (_io, mut peer, socket) = with_one().await;
+    socket.middleware(|event: Event| async move {
+        if event.arguments.json() == r#"["stop"]"# { Err("stopped") } else { Ok(()) }
+    });
+    socket.once("e", |_: Socket, text: String| async move { Reply(text) });
+    peer.send(r#"20["e","stop"]"#).await;
+    peer.send(r#"21["e","go"]"#).await;
+    peer.expect(r#"31["go"]"#).await;
+    peer.send(r#"22["e","late"]"#).await;
+    peer.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn listeners_of_all_events_are_put_in_front_and_let_go_of() {
+    let (_io, mut peer, socket) = with_one().await;
+    let heard = Heard::default();
+    socket.on_any(heard.any("second"));
+    socket.prepend_any(heard.any("first"));
+    socket.on_any(heard.any("third"));
+    peer.send(r#"2["e"]"#).await;
+    peer.expect_nothing().await;
+    assert_eq!(heard.take(), ["first", "second", "third"]);
+    socket.off_any();
+    peer.send(r#"2["e"]"#).await;
+    peer.expect_nothing().await;
+    assert!(heard.take().is_empty());
+}
+
+#[tokio::test]
+async fn listeners_of_what_is_sent_are_put_in_front_and_let_go_of() {
+    let (io, mut peer, socket) = with_one().await;
+    let heard = Heard::default();
+    let listener = |what| {
+        let heard = heard.clone();
+        move |_: &str, _: &sockeye::socketio::Arguments| heard.note(what)
+    };
+    socket.prepend_any_outgoing(listener("second"));
+    socket.prepend_any_outgoing(listener("first"));
+    socket.on_any_outgoing(listener("third"));
+    io.emit("a", ()).unwrap();
+    assert_eq!(heard.take(), ["first", "second", "third"]);
+    socket.off_any_outgoing();
+    socket.emit("b", ()).unwrap();
+    assert!(heard.take().is_empty());
+    socket.on_any_outgoing(listener("again"));
+    socket.emit("c", ()).unwrap();
+    assert_eq!(heard.take(), ["again"]);
+    for event in ["a", "b", "c"] {
+        peer.expect(&format!(r#"2["{event}"]"#)).await;
+    }
+}
+
+#[tokio::test]
+async fn all_handlers_are_let_go_of_with_what_they_hold() {
+    let (io, mut peer, socket) = with_one().await;
+    let (held, heard) = (Arc::new(()), Heard::default());
+    let weak = Arc::downgrade(&held);
+    socket.on("e", move |_: Socket| {
+        let held = Arc::clone(&held);
+        async move { drop(held) }
+    });
+    socket.on_disconnect({
+        let heard = heard.clone();
+        move |_, _| {
+            heard.note("disconnect");
+            async {}
+        }
+    });
+    socket.on_any(heard.any("any"));
+    socket.off_all();
+    assert!(weak.upgrade().is_none() && !socket.listens_to("e"));
+    answer_sync(&socket);
+    peer.send(r#"20["e"]"#).await;
+    peer.expect_nothing().await;
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    assert_eq!(heard.take(), ["any"]);
+}
+
+#[tokio::test]
+async fn rooms_are_told_of_as_they_come_and_go() {
+    let (io, peer, socket) = with_one().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let (told, io) = (Arc::clone(&told), io.clone());
+        move |event: &RoomEvent| {
+            // It may ask what there is.
+            let _ = io.all_rooms();
+            told.lock().unwrap().push(event.clone());
+        }
+    };
+    io.on_room(|_| panic!("its own fault"));
+    io.on_room(listener);
+    let id = socket.id();
+    let take = || std::mem::take(&mut *told.lock().unwrap());
+    let a: Arc<str> = "a".into();
+    let joined = [RoomEvent::Created(Arc::clone(&a)), RoomEvent::Joined(Arc::clone(&a), id)];
+    let left = [RoomEvent::Left(Arc::clone(&a), id), RoomEvent::Deleted(Arc::clone(&a))];
+    socket.join("a");
+    socket.join("a");
+    assert_eq!(take(), joined);
+    assert_eq!(io.all_rooms(), [Arc::clone(&a)]);
+    socket.leave("a");
+    socket.leave("a");
+    socket.leave(id.as_str());
+    assert_eq!(take(), left);
+    socket.join("a");
+    assert_eq!(take(), joined);
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    assert_eq!(take(), left);
+    assert!(io.all_rooms().is_empty());
+}
+
+#[tokio::test]
+async fn namespaces_are_told_of_when_they_are_made() {
+    let (io, _peer, _socket) = with_one().await;
+    let names = Arc::new(Mutex::new(Vec::new()));
+    io.on_new_namespace({
+        let names = Arc::clone(&names);
+        move |namespace| {
+            names.lock().unwrap().push(namespace.name().to_owned());
+            namespace.on_connect(|socket: Socket| async move { socket.emit("hello", ()) });
+        }
+    });
+    io.of_those(|name, _| name.starts_with("/room-"));
+    io.of("/news");
+    io.of("news");
+    let mut peer = Peer::open(serve(&io).await).await;
+    peer.join("0/room-1,").await;
+    peer.expect(r#"2/room-1,["hello"]"#).await;
+    assert_eq!(*names.lock().unwrap(), ["/news", "/room-1"]);
+    let mut all: Vec<_> = io.namespaces().iter().map(|namespace| namespace.name().to_owned()).collect();
+    all.sort();
+    assert_eq!(all, ["/", "/news", "/room-1"]);
+}
+
+#[tokio::test]
+async fn a_namespace_does_with_all_sockets_what_a_broadcast_does() {
+    let (io, mut peer, socket) = with_one().await;
+    io.sockets_join("a");
+    assert_eq!(socket.rooms().len(), 2);
+    io.sockets_leave("a");
+    assert_eq!(socket.rooms().len(), 1);
+    io.local().emit("local", ()).unwrap();
+    io.compress(sockeye::Compress::Never).emit("plain", ()).unwrap();
+    socket.local().emit("others", ()).unwrap();
+    peer.expect(r#"2["local"]"#).await;
+    peer.expect(r#"2["plain"]"#).await;
+    io.disconnect_sockets();
+    peer.expect("1").await;
+    until(|| io.is_empty()).await;
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    io.close_connections();
+    peer.expect("1").await;
+    assert_eq!(peer.closed().await, None);
+}
