@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ impl Encoded {
     }
 
     /// The messages, for many clients.
-    pub(crate) fn into_shared(self) -> Vec<Outgoing> {
+    pub(crate) fn into_shared(self) -> Arc<[Outgoing]> {
         let messages =
             std::iter::once(Message::Text(self.text.into())).chain(self.attachments.into_iter().map(Message::Binary));
         messages.map(|message| Outgoing::Shared(PreparedMessage::new(message))).collect()
