@@ -141,3 +141,39 @@ async fn rooms_are_sent_away() {
     until(|| io.len() == 1).await;
     peers[3].expect_nothing().await;
 }
+
+/// What is sent to many is queued by the task of each session, and what is sent to one at once: neither overtakes the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_to_all_and_what_to_one_come_in_order() {
+    const EACH: usize = 500;
+    let io = Server::new();
+    io.on_connect(|socket: Socket| async move {
+        socket.join("room");
+        socket.on("count", |socket: Socket| async move {
+            let all = socket.namespace().to("room");
+            // Beside its task, and in it; more than is left to the task as well.
+            let beside = tokio::spawn({
+                let (socket, all) = (socket.clone(), all.clone());
+                async move { count(&socket, &all, 0) }
+            });
+            beside.await.unwrap();
+            count(&socket, &all, EACH);
+            socket.disconnect();
+        });
+    });
+    fn count(socket: &Socket, all: &sockeye::socketio::Broadcast, from: usize) {
+        for number in from..from + EACH {
+            let said = (number, "x".repeat(if number % 50 == 0 { 5000 } else { 1 }));
+            if number % 3 == 0 { socket.emit("n", said).unwrap() } else { all.emit("n", said).unwrap() }
+        }
+    }
+    let address = serve(&io).await;
+    let mut peer = Peer::open(address).await;
+    peer.join("0").await;
+    peer.send(r#"2["count"]"#).await;
+    for number in 0..2 * EACH {
+        let said = peer.recv().await;
+        assert!(said.starts_with(&format!(r#"2["n",{number},"#)), "{number}: {said:.40}");
+    }
+    assert_eq!(&*peer.recv().await, "1");
+}
