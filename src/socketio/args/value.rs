@@ -1,9 +1,9 @@
-use std::{fmt, ops::Index};
+use std::{fmt, ops::Index, sync::Arc};
 
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
     ser::SerializeMap,
 };
 use serde_json::Number;
@@ -29,8 +29,8 @@ pub enum Value {
     String(String),
     /// An array.
     Array(Vec<Self>),
-    /// An object's members, in order.
-    Object(Vec<(String, Self)>),
+    /// An object's members, in order. Those of the same name in one text share it.
+    Object(Vec<(Arc<str>, Self)>),
     /// Bytes: a Buffer in node, an ArrayBuffer in a browser.
     Binary(Bytes),
 }
@@ -57,7 +57,7 @@ impl Value {
     /// The member of this name, if it is an object that has it.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(members) => members.iter().find_map(|(other, value)| (other == name).then_some(value)),
+            Self::Object(members) => members.iter().find_map(|(other, value)| (**other == *name).then_some(value)),
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ from! {
     Vec<Self> => Self::Array,
 }
 
-impl<K: Into<String>, V: Into<Self>> FromIterator<(K, V)> for Value {
+impl<K: Into<Arc<str>>, V: Into<Self>> FromIterator<(K, V)> for Value {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
         Self::Object(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
@@ -125,7 +125,7 @@ impl Serialize for Value {
             Self::Object(members) => {
                 let mut map = serializer.serialize_map(Some(members.len()))?;
                 for (name, value) in members {
-                    map.serialize_entry(name, value)?;
+                    map.serialize_entry(&**name, value)?;
                 }
                 map.end()
             }
@@ -136,13 +136,76 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Anything)
+        Anything(&mut Scratch::default()).deserialize(deserializer)
     }
 }
 
-struct Anything;
+/// What the values of one text have in common while they are read.
+#[derive(Default)]
+struct Scratch {
+    /// The elements and the members of all arrays and objects that are not at their end, the innermost behind the others:
+    /// each has the memory that it needs, and no more, when it is.
+    elements: Vec<Value>,
+    members: Vec<(Arc<str>, Value)>,
+    /// Names that have come, and which one was the last: lists of objects have the same ones over and over.
+    names: Vec<Arc<str>>,
+    last: usize,
+}
 
-impl<'de> Visitor<'de> for Anything {
+/// How many names are remembered.
+const NAMES: usize = 32;
+
+impl Scratch {
+    fn name(&mut self, name: &str) -> Arc<str> {
+        let (before, behind) = self.names.split_at((self.last + 1).min(self.names.len()));
+        let mut known = behind.iter().chain(before);
+        if let Some(place) = known.position(|known| **known == *name) {
+            self.last = (before.len() + place) % self.names.len();
+            return Arc::clone(&self.names[self.last]);
+        }
+        let name = Arc::from(name);
+        if self.names.len() < NAMES {
+            self.last = self.names.len();
+            self.names.push(Arc::clone(&name));
+        }
+        name
+    }
+}
+
+struct Anything<'a>(&'a mut Scratch);
+
+impl<'de> DeserializeSeed<'de> for Anything<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// The name of a member.
+struct Name<'a>(&'a mut Scratch);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Arc<str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arc<str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Arc<str>, E> {
+        Ok(self.0.name(name))
+    }
+}
+
+impl<'de> Visitor<'de> for Anything<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,18 +249,19 @@ impl<'de> Visitor<'de> for Anything {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            array.push(element);
+        let begin = self.0.elements.len();
+        while let Some(element) = elements.next_element_seed(Anything(self.0))? {
+            self.0.elements.push(element);
         }
-        Ok(Value::Array(array))
+        Ok(Value::Array(self.0.elements.drain(begin..).collect()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            object.push(member);
+        let begin = self.0.members.len();
+        while let Some(name) = members.next_key_seed(Name(self.0))? {
+            let value = members.next_value_seed(Anything(self.0))?;
+            self.0.members.push((name, value));
         }
-        Ok(Value::Object(object))
+        Ok(Value::Object(self.0.members.drain(begin..).collect()))
     }
 }
