@@ -24,7 +24,9 @@ fuzz_target!(|body: &str| {
 fn check(packet: &Packet, text: &str) {
     let rest = &text[1..];
     let is_meant = match (packet, &text[..1]) {
-        (Packet::Open(payload), "0") | (Packet::Ping(payload), "2") | (Packet::Pong(payload), "3") => &**payload == rest,
+        (Packet::Open(payload), "0") | (Packet::Ping(payload), "2") | (Packet::Pong(payload), "3") => {
+            &**payload == rest
+        }
         (Packet::Message(Message::Text(payload)), "4") => &**payload == rest,
         (Packet::Message(Message::Binary(bytes)), "b") => bytes.len() == rest.trim_end_matches('=').len() * 3 / 4,
         (Packet::Close, "1") | (Packet::Upgrade, "5") | (Packet::Noop, "6") => true,

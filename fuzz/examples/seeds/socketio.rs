@@ -3,7 +3,18 @@
 use super::Seeds;
 
 pub fn add(seeds: &mut Seeds) {
-    let bodies = ["4hello", "1", "2probe", "3", "4a\u{1e}bAQIDBA==\u{1e}6", "5\u{1e}z\u{1e}4", "", "0{\"sid\":\"x\"}", "4€", "b?"];
+    let bodies = [
+        "4hello",
+        "1",
+        "2probe",
+        "3",
+        "4a\u{1e}bAQIDBA==\u{1e}6",
+        "5\u{1e}z\u{1e}4",
+        "",
+        "0{\"sid\":\"x\"}",
+        "4€",
+        "b?",
+    ];
     for (number, body) in bodies.into_iter().enumerate() {
         seeds.add("engineio", &format!("{number:02}"), body);
     }
