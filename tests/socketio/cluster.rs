@@ -298,6 +298,44 @@ async fn what_another_server_has_sent_is_recovered() {
 }
 
 #[tokio::test]
+async fn what_is_said_at_a_farewell_reaches_the_other_servers() {
+    let hub = Hub::default();
+    let [mut zero, mut one] = nodes(&hub).await;
+    let (_gone, socket) = zero.connect("[]").await;
+    socket.on_disconnect(|socket, reason| async move {
+        tokio::task::yield_now().await;
+        socket.broadcast().emit("left", reason.as_str()).unwrap();
+    });
+    let rooms = zero.io.of_those(|name, _| name.starts_with("/room-"));
+    rooms.on_connect(|socket: Socket| async move {
+        socket.on_disconnect(|socket, _| async move { socket.broadcast().emit("left", ()).unwrap() });
+    });
+    one.io.of("/room-1");
+    let (mut peer, _socket) = one.connect("[]").await;
+    peer.join("0/room-1,").await;
+    // The last one of a namespace that goes with it.
+    let mut last = Peer::open(zero.address).await;
+    last.join("0/room-1,").await;
+    last.send("1/room-1,").await;
+    peer.expect(r#"2/room-1,["left"]"#).await;
+    until(|| hub.log().iter().any(|line| line == "close /room-1")).await;
+    zero.io.close();
+    peer.expect(r#"2["left","server shutting down"]"#).await;
+    until(|| hub.log().iter().any(|line| line == "close /")).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_does_not_end_the_delivery() {
+    let [zero, mut one] = nodes(&Hub::default()).await;
+    let (mut peer, socket) = one.connect("[]").await;
+    socket.on_any_outgoing(|event, _| assert_ne!(event, "panic"));
+    zero.io.emit("panic", ()).unwrap();
+    zero.io.emit("fine", ()).unwrap();
+    peer.expect(r#"2["panic"]"#).await;
+    peer.expect(r#"2["fine"]"#).await;
+}
+
+#[tokio::test]
 async fn links_are_opened_and_closed_with_their_namespaces() {
     let hub = Hub::default();
     let [node] = nodes(&hub).await;
