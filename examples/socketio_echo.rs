@@ -23,9 +23,12 @@ mod support;
 /// Everybody is in it.
 const ROOM: &str = "room";
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
     let options = support::options(&["--raw", "--value"]);
+    support::runtime()?.block_on(serve(options))
+}
+
+async fn serve(options: support::Options) -> std::io::Result<()> {
     let io = Server::new();
     if options.has("--value") {
         io.on_connect(|socket: Socket| async move { listen::<Value>(&socket) });

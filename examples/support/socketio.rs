@@ -33,6 +33,14 @@ pub(crate) fn options(flags: &[&str]) -> Options {
     options
 }
 
+/// One thread that runs everything on the spot where there is one core, and one for each where there are more.
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() > 1 => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    }
+}
+
 fn usage(flags: &[&str], complaint: &str) -> ! {
     let flags: String = flags.iter().map(|flag| format!(" [{flag}]")).collect();
     eprintln!("{complaint}\noptions: [--port N] [--client DIR]{flags}");

@@ -20,7 +20,6 @@ mod sid;
 
 pub(crate) use self::http::ClientFiles;
 use self::registry::Registry;
-pub(crate) use self::session::Outgoing;
 pub use self::{
     config::Config,
     engine::Engine,
@@ -33,3 +32,4 @@ pub use self::{
     session::{Sender, Session, SlowClient, TransportKind},
     sid::Sid,
 };
+pub(crate) use self::{session::Outgoing, sid::SidHasher};

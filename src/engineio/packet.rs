@@ -62,13 +62,12 @@ impl Packet {
     /// [`PacketError`]: the peer's fault. What follows the type of a packet that has no payload is ignored, as node does.
     pub fn parse(text: Utf8Bytes) -> Result<Self, PacketError> {
         let first = text.chars().next().ok_or(PacketError::Empty)?;
-        let rest = || text.slice_from(1);
         Ok(match first {
-            '0' => Self::Open(rest()),
+            '0' => Self::Open(text.skip(1)),
             '1' => Self::Close,
-            '2' => Self::Ping(rest()),
-            '3' => Self::Pong(rest()),
-            '4' => Self::Message(Message::Text(rest())),
+            '2' => Self::Ping(text.skip(1)),
+            '3' => Self::Pong(text.skip(1)),
+            '4' => Self::Message(Message::Text(text.skip(1))),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
             'b' => {

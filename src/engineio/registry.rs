@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Config, Sid, session::Shared};
+use super::{Config, Sid, session::Shared, sid::SidHasher};
 
 /// Over how many locks the sessions are spread.
 const SHARDS: usize = 16;
@@ -17,7 +17,7 @@ const SHARDS: usize = 16;
 /// The sessions of a server, by their ids.
 pub(super) struct Registry {
     pub(super) config: Config,
-    shards: [Mutex<HashMap<Sid, Arc<Shared>>>; SHARDS],
+    shards: [Mutex<HashMap<Sid, Arc<Shared>, SidHasher>>; SHARDS],
     is_closed: AtomicBool,
 }
 
@@ -26,7 +26,7 @@ impl Registry {
         Self { config, shards: Default::default(), is_closed: AtomicBool::new(false) }
     }
 
-    fn shard(&self, id: Sid) -> MutexGuard<'_, HashMap<Sid, Arc<Shared>>> {
+    fn shard(&self, id: Sid) -> MutexGuard<'_, HashMap<Sid, Arc<Shared>, SidHasher>> {
         // The last character is as random as the others.
         let shard = usize::from(id.as_str().as_bytes()[Sid::LEN - 1]) % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)

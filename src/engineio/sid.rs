@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -50,6 +53,42 @@ impl fmt::Display for Sid {
 impl fmt::Debug for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sid({}…)", &self.as_str()[..4])
+    }
+}
+
+/// Hashes ids that were made here: they are random already, so that nobody can have them collide.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SidHasher;
+
+#[derive(Debug)]
+pub(crate) struct SidHash(u64);
+
+impl BuildHasher for SidHasher {
+    type Hasher = SidHash;
+
+    fn build_hasher(&self) -> SidHash {
+        SidHash(0)
+    }
+}
+
+impl Hasher for SidHash {
+    fn write(&mut self, bytes: &[u8]) {
+        // Each character has six random bits, in different places; the product's upper half depends on all of them.
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..word.len()].copy_from_slice(word);
+            let product = u128::from(self.0 ^ u64::from_le_bytes(padded)) * u128::from(ODD);
+            #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+            let folded = (product >> 64) as u64 ^ product as u64;
+            self.0 = folded;
+        }
+    }
+
+    fn write_usize(&mut self, _len: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

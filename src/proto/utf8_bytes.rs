@@ -6,6 +6,8 @@
 
 use std::{fmt, ops::Deref};
 
+#[cfg(feature = "socketio")]
+use bytes::Buf;
 use bytes::Bytes;
 use simdutf8::compat::Utf8Error;
 
@@ -69,6 +71,18 @@ impl Utf8Bytes {
     pub(crate) fn slice_from(&self, start: usize) -> Self {
         assert!(self.is_char_boundary(start), "byte {start} is inside a character");
         Self(self.0.slice(start..))
+    }
+
+    /// As [`slice_from`](Self::slice_from), of a text that is not needed any more.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn skip(mut self, start: usize) -> Self {
+        assert!(self.is_char_boundary(start), "byte {start} is inside a character");
+        self.0.advance(start);
+        self
     }
 
     /// What ends in front of a byte, sharing the memory.

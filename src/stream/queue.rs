@@ -37,9 +37,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
             return Err(Error::Closed);
         }
         core.borrow_buffer();
-        core.send.look_at_clock(now());
+        let is_corked = self.shared.is_corked(&core);
+        if core.send.needs_clock(is_corked) {
+            core.send.look_at_clock(now());
+        }
         let queued = queue(&mut core.send);
-        if !self.shared.is_corked(&core) {
+        if !is_corked {
             core.wake_reader();
         }
         Ok(queued?)

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use crate::{goals::Goal, load::Dialect, payload::Kind, script::Shape};
+use crate::{goals::Goal, load::Dialect, payload::Kind, script::Shape, socketio::Event};
 
 /// One table of the report.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,10 @@ pub enum What {
     Idle(usize, Dialect),
     /// A client's masked messages of so many bytes.
     Sends(usize),
+    /// Events of Socket.IO over HTTP long-polling.
+    Polling(Shape),
+    /// Connections of Socket.IO that come and go.
+    Storm,
 }
 
 const fn echo(name: &'static str, kind: Kind, [connections, in_flight, payload]: [usize; 3], goal: Goal) -> Case {
@@ -40,6 +44,16 @@ const fn fan_out(name: &'static str, dialect: Dialect, goal: Goal) -> Case {
 const fn other(name: &'static str, what: What, goal: Goal) -> Case {
     Case { name, what, goal }
 }
+
+const fn event(name: &'static str, event: Event, kind: Kind, shape: [usize; 3], goal: Goal) -> Case {
+    let [connections, in_flight, payload] = shape;
+    Case { name, what: What::Echo(Shape { connections, in_flight, payload, kind }, Dialect::SocketIo(event)), goal }
+}
+
+/// The one in which sockeye, as the others do, decodes the arguments to values, and encodes them again.
+pub const VALUE: &str = "socketio:json:16:16:1024";
+const BROADCAST: Shape = Shape { connections: 1000, in_flight: 16, payload: 64, kind: Kind::Ascii };
+const POLLING: Shape = Shape { connections: 64, in_flight: 1, payload: 20, kind: Kind::Ascii };
 
 pub const CASES: &[Case] = &[
     echo("64:1:20", Kind::Binary, [64, 1, 20], Goal::Ratio(1.05)),
@@ -65,4 +79,27 @@ pub const CASES: &[Case] = &[
     other("client:20", What::Sends(20), Goal::Ahead),
     other("client:1024", What::Sends(1024), Goal::Ahead),
     other("client:1048576", What::Sends(1_048_576), Goal::Ahead),
+    event("socketio:64:1:20", Event::Message, Kind::Ascii, [64, 1, 20], Goal::OfBest(0.75)),
+    event("socketio:16:16:20", Event::Message, Kind::Ascii, [16, 16, 20], Goal::OfBest(0.4)),
+    event(VALUE, Event::Message, Kind::Json, [16, 16, 1024], Goal::OfBest(0.5)),
+    event("socketio:json-raw:16:16:1024", Event::Message, Kind::Json, [16, 16, 1024], Goal::OfBest(0.15)),
+    event("socketio:ack:16:16:1024", Event::Ack, Kind::Ascii, [16, 16, 1024], Goal::OfBest(0.4)),
+    event("socketio:binary:8:1:65536", Event::Binary, Kind::Binary, [8, 1, 65_536], Goal::OfBest(0.8)),
+    other("socketio:broadcast", What::FanOut(BROADCAST, Dialect::SocketIo(Event::Broadcast)), Goal::OfBest(0.5)),
+    other("socketio:polling:64:1:20", What::Polling(POLLING), Goal::OfBest(0.7)),
+    other("socketio:storm", What::Storm, Goal::OfBest(0.7)),
+    other("socketio:idle", What::Idle(5000, Dialect::SocketIo(Event::Message)), Goal::Bytes(6000.0)),
 ];
+
+impl Case {
+    /// Whether it is one of Socket.IO.
+    pub fn is_socketio(&self) -> bool {
+        match self.what {
+            What::Polling(_) | What::Storm => true,
+            What::Echo(_, dialect) | What::FanOut(_, dialect) | What::Idle(_, dialect) => {
+                matches!(dialect, Dialect::SocketIo(_))
+            }
+            What::Handshakes | What::Sends(_) => false,
+        }
+    }
+}

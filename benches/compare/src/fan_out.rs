@@ -1,4 +1,4 @@
-//! One message to all connections, over and over: a round ends when each of them has had it.
+//! Messages to all connections, over and over: a round ends when each of them has had all.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -13,7 +13,7 @@ use crate::{
     sample::Sample,
     script::{Replies, Requests, Shape},
     server::Server,
-    wire,
+    socketio, wire,
 };
 
 /// The connections of one server, of which the first sends what all have to receive.
@@ -27,6 +27,8 @@ pub struct FanOut {
     receivers: Vec<Receiver>,
     requests: Requests,
     replies: Replies,
+    /// So many messages are on their way at a time.
+    in_flight: usize,
     /// The request that is sent next.
     next: usize,
     buffer: Vec<u8>,
@@ -54,7 +56,7 @@ impl FanOut {
         for nth in 0..shape.connections {
             let (mut io, takeover) = dialect.connect(server.address)?;
             agreed = takeover;
-            if dialect == Dialect::Raw {
+            if dialect.is_raw() {
                 // In place of the handshake, a byte says that the connection is among the receivers.
                 io.read_exact(&mut [0])?;
             }
@@ -66,7 +68,19 @@ impl FanOut {
         let (requests, replies) = dialect.script(shape, 0, agreed);
         let latencies = Histogram::new_with_max(60_000_000_000, 3).expect("three digits of a minute can be had");
         let (events, buffer) = (Events::with_capacity(1024), vec![0; 64 * 1024]);
-        Ok(Self { server, poll, events, receivers, requests, replies, next: 0, buffer, latencies, bytes: 0 })
+        Ok(Self {
+            server,
+            poll,
+            events,
+            receivers,
+            requests,
+            replies,
+            in_flight: shape.in_flight,
+            next: 0,
+            buffer,
+            latencies,
+            bytes: 0,
+        })
     }
 
     /// Measures the rounds of a while, behind those of a warm-up.
@@ -81,7 +95,7 @@ impl FanOut {
         let (cpu, began) = (self.server.process.cpu_time(), Instant::now());
         self.run_for(time)?;
         let (cpu, elapsed) = (self.server.process.cpu_time() - cpu, began.elapsed());
-        let messages = (self.latencies.len() as usize * self.receivers.len()) as f64;
+        let messages = (self.latencies.len() as usize * self.in_flight * self.receivers.len()) as f64;
         let percentile = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1e3;
         Ok(Sample {
             latencies: Some([percentile(0.5), percentile(0.99)]),
@@ -100,9 +114,10 @@ impl FanOut {
 
     fn round(&mut self) -> io::Result<()> {
         let began = Instant::now();
-        self.send()?;
-        let (mut total, mut message_len) = (0, None);
-        while message_len.is_none_or(|len| total < len * self.receivers.len()) {
+        (0..self.in_flight).try_for_each(|_| self.send())?;
+        // What the first one has got in all when it has got all.
+        let (mut total, mut messages, mut len) = (0, 0, None);
+        while len.is_none_or(|len| total < len * self.receivers.len()) {
             self.poll.poll(&mut self.events, Some(wire::PATIENCE))?;
             if self.events.is_empty() {
                 return Err(io::Error::new(ErrorKind::TimedOut, "the server has not sent the message to all"));
@@ -112,10 +127,9 @@ impl FanOut {
                 let before = receiver.received.len();
                 receiver.receive(&mut self.buffer)?;
                 total += receiver.received.len() - before;
-                if event.token().0 == 0
-                    && self.replies.receive(&receiver.received[before..]).map_err(io::Error::other)? > 0
-                {
-                    message_len = Some(receiver.received.len());
+                if event.token().0 == 0 {
+                    messages += self.replies.receive(&receiver.received[before..]).map_err(io::Error::other)?;
+                    len = (messages == self.in_flight).then_some(receiver.received.len());
                 }
             }
         }
@@ -156,6 +170,10 @@ impl Receiver {
                 Err(error) => return Err(error),
             };
             self.received.extend(&buffer[..n]);
+            // Some servers of Socket.IO ping at once.
+            if let Some(ping) = self.received.windows(socketio::PING.len()).position(|some| some == socketio::PING) {
+                self.received.drain(ping..ping + socketio::PING.len());
+            }
             // The next edge comes with the next bytes.
             if n < buffer.len() {
                 return Ok(());

@@ -18,6 +18,8 @@ pub enum Goal {
     Bytes(f64),
     /// Less than any peer's.
     Ahead,
+    /// At most so many times the best peer's.
+    OfBest(f64),
 }
 
 impl fmt::Display for Goal {
@@ -27,6 +29,7 @@ impl fmt::Display for Goal {
             Self::Times(most, name) => write!(f, "≤ {most} × {name}"),
             Self::Bytes(most) => write!(f, "≤ {most} B"),
             Self::Ahead => f.write_str("ahead of every peer"),
+            Self::OfBest(most) => write!(f, "≤ {most} × the best peer"),
         }
     }
 }
@@ -34,7 +37,10 @@ impl fmt::Display for Goal {
 /// The table of the goals.
 pub fn table(out: &mut String, outcomes: &[Outcome]) {
     let _ = writeln!(out, "## The goals\n");
-    let _ = writeln!(out, "Ratios to `raw`; where the goal names another case, sockeye's ratio to its own there.\n");
+    let _ = writeln!(
+        out,
+        "Ratios to `raw`; where the goal names another case, or the best peer, sockeye's ratio to that.\n"
+    );
     let _ = writeln!(out, "| | goal | sockeye | | best peer |\n|---|---|---:|---|---|");
     for outcome in outcomes {
         let (goal, reached, best) = row(outcome, outcomes);
@@ -50,6 +56,7 @@ fn row(outcome: &Outcome, outcomes: &[Outcome]) -> (String, String, String) {
     let peer = best(outcome, value, false);
     let (measured, most) = match outcome.case.goal {
         Goal::Ratio(most) | Goal::Bytes(most) => (ours, Some(most)),
+        Goal::OfBest(most) => (ours.zip(peer).map(|((ours, value), (_, best))| (ours, value / best)), Some(most)),
         Goal::Ahead => (ours, peer.map(|(_, ratio)| ratio)),
         Goal::Times(most, name) => {
             let other = outcomes.iter().find(|other| other.case.name == name);

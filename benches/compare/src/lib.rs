@@ -5,7 +5,6 @@
 //! ```
 
 pub mod cases;
-
 pub mod chart;
 pub mod churn;
 pub mod fan_out;
@@ -14,10 +13,10 @@ pub mod idle;
 pub mod load;
 pub mod payload;
 pub mod peers;
-
 pub mod report;
 pub mod sample;
 pub mod script;
 pub mod server;
 pub mod sink;
+pub mod socketio;
 pub mod wire;

@@ -16,6 +16,7 @@ use crate::{
     sample::Sample,
     script::{Replies, Requests, Shape, Takeover},
     server::Server,
+    socketio::{self, Event},
     wire,
 };
 
@@ -28,6 +29,10 @@ pub enum Dialect {
     Deflate {
         takeover: bool,
     },
+    /// Events in the namespace `/`.
+    SocketIo(Event),
+    /// The very bytes of these events come back.
+    RawSocketIo(Event),
 }
 
 /// Runs one round: a warm-up, then the time that counts.
@@ -185,11 +190,24 @@ impl Load {
 }
 
 impl Dialect {
+    /// What the floor is offered in its place.
+    pub fn of_the_floor(self) -> Self {
+        match self {
+            Self::SocketIo(event) => Self::RawSocketIo(event),
+            _ => Self::Raw,
+        }
+    }
+
+    pub(crate) fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::RawSocketIo(_))
+    }
+
     /// Opens a connection; says what was agreed on, if this is WebSocket with compression.
     pub(crate) fn connect(self, address: SocketAddr) -> io::Result<(std::net::TcpStream, Option<Takeover>)> {
         let takeover = match self {
-            Self::Raw => return Ok((wire::connect_raw(address)?, None)),
+            Self::Raw | Self::RawSocketIo(_) => return Ok((wire::connect_raw(address)?, None)),
             Self::Plain => return Ok((wire::connect(address, None)?.0, None)),
+            Self::SocketIo(_) => return Ok((socketio::connect(address)?, None)),
             Self::Deflate { takeover } => takeover,
         };
         let (io, agreed) = wire::connect(address, Some(offer(takeover)))?;
@@ -203,9 +221,10 @@ impl Dialect {
 
     /// What connection `nth` sends, and what has to come back.
     pub(crate) fn script(self, shape: Shape, nth: usize, agreed: Option<Takeover>) -> (Requests, Replies) {
-        match agreed {
-            Some(takeover) => shape.deflated(nth, takeover),
-            None => shape.plain(nth, self == Self::Raw),
+        match (agreed, self) {
+            (Some(takeover), _) => shape.deflated(nth, takeover),
+            (None, Self::SocketIo(event) | Self::RawSocketIo(event)) => shape.socketio(event, nth, self.is_raw()),
+            (None, _) => shape.plain(nth, self.is_raw()),
         }
     }
 }

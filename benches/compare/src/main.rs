@@ -9,7 +9,7 @@ use std::{
 };
 
 use compare::{
-    cases::{CASES, Case, What},
+    cases::{CASES, Case, VALUE, What},
     chart, churn,
     fan_out::FanOut,
     idle,
@@ -20,6 +20,7 @@ use compare::{
     script::Shape,
     server::{self, Server},
     sink,
+    socketio::{polling, storm},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -119,6 +120,8 @@ fn progress(options: &Options) -> ProgressBar {
 /// Those that a case measures, the floor first.
 fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static str> {
     let peers = match case.what {
+        _ if case.name == VALUE => peers::SOCKETIO_VALUE,
+        _ if case.is_socketio() => peers::SOCKETIO,
         What::Echo(_, Dialect::Deflate { .. }) => peers::DEFLATING,
         What::Echo(..) => peers::SERVERS,
         What::FanOut(_, Dialect::Deflate { .. }) => peers::FAN_OUT_DEFLATING,
@@ -126,6 +129,7 @@ fn peers_of(case: &Case, only: Option<&str>) -> impl Iterator<Item = &'static st
         What::Idle(_, Dialect::Deflate { .. }) => peers::IDLE_DEFLATING,
         What::Handshakes | What::Idle(..) => peers::CONNECTIONS,
         What::Sends(_) => peers::CLIENTS,
+        What::Polling(_) | What::Storm => peers::SOCKETIO,
     };
     let wanted = move |peer: &str| only.is_none_or(|names| names.split(',').any(|name| peer.starts_with(name)));
     peers.iter().copied().filter(move |&peer| peer == peers::FLOOR || wanted(peer))
@@ -136,11 +140,33 @@ fn rounds_of(case: &Case, rounds: usize) -> usize {
     if matches!(case.what, What::Idle(..)) { 1 } else { rounds }
 }
 
+/// What a server is.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Kind {
+    Plain,
+    Deflate,
+    SocketIo,
+}
+
+impl Kind {
+    fn of(case: &Case) -> Self {
+        match case.what {
+            _ if case.is_socketio() => Self::SocketIo,
+            What::Echo(_, Dialect::Deflate { .. }) | What::Idle(_, Dialect::Deflate { .. }) => Self::Deflate,
+            _ => Self::Plain,
+        }
+    }
+}
+
+fn not_installed() -> io::Error {
+    io::Error::other("not installed")
+}
+
 struct Bench {
     pace: Pace,
     two_cores: bool,
-    /// Those that have been started, by name and by whether they compress.
-    servers: HashMap<(&'static str, bool), Server>,
+    /// Those that have been started, by name and by what they are.
+    servers: HashMap<(&'static str, Kind), Server>,
     /// The same, of those that send each message to all.
     fan_outs: HashMap<(&'static str, bool), FanOut>,
     /// The beginnings of the names of those that are measured; without it all are.
@@ -153,6 +179,9 @@ impl Bench {
     fn run(&mut self, case: &'static Case) -> Outcome {
         let mut series: Vec<_> =
             peers_of(case, self.peers.as_deref()).map(|peer| Series { peer, samples: Ok(vec![]) }).collect();
+        if case.is_socketio() && !matches!(case.what, What::Idle(..)) {
+            self.get_ready(case, &mut series);
+        }
         for _ in 0..rounds_of(case, self.pace.rounds) {
             for one in &mut series {
                 self.progress.set_message(format!("{} {}", case.name, one.peer));
@@ -168,21 +197,36 @@ impl Bench {
         Outcome { case, series }
     }
 
+    /// Has all of them do it for a while, so that what compiles itself as it runs has done so.
+    fn get_ready(&mut self, case: &'static Case, series: &mut [Series]) {
+        let Pace { warm_up, time, .. } = self.pace;
+        self.pace.warm_up = 10 * time;
+        for one in series {
+            if let Err(error) = self.sample(case, one.peer) {
+                one.samples = Err(error.to_string());
+            }
+        }
+        self.pace.warm_up = warm_up;
+    }
+
     fn sample(&mut self, case: &Case, peer: &'static str) -> io::Result<Sample> {
         let raw = peer == peers::FLOOR;
-        let of = |dialect| if raw { Dialect::Raw } else { dialect };
+        let of = |dialect: Dialect| if raw { dialect.of_the_floor() } else { dialect };
+        let kind = Kind::of(case);
         let Pace { warm_up, time, .. } = self.pace;
         match case.what {
-            What::Echo(shape, dialect) => {
-                let deflate = matches!(dialect, Dialect::Deflate { .. });
-                load::echo(self.server(peer, deflate)?, of(dialect), shape, warm_up, time)
+            What::Echo(shape, dialect) => load::echo(self.server(peer, kind)?, of(dialect), shape, warm_up, time),
+            What::FanOut(shape, dialect @ Dialect::SocketIo(_)) => {
+                // Anew each time, so that no heartbeat falls into it.
+                let mut command = peers::socketio(peer, true).ok_or_else(not_installed)?;
+                let server = Server::start(&mut command, self.two_cores)?;
+                FanOut::open(server, shape, of(dialect))?.sample(warm_up, time)
             }
             What::FanOut(shape, dialect) => self.fan_out(peer, shape, of(dialect))?.sample(warm_up, time),
-            What::Handshakes => churn::handshakes(self.server(peer, false)?, raw, warm_up, time),
-            What::Idle(count, dialect) => {
-                let deflate = dialect != Dialect::Plain;
-                idle::memory(&self.start(peer, deflate)?, if raw { Dialect::Raw } else { dialect }, count)
-            }
+            What::Handshakes => churn::handshakes(self.server(peer, kind)?, raw, warm_up, time),
+            What::Idle(count, dialect) => idle::memory(&self.start(peer, kind)?, of(dialect), count),
+            What::Polling(shape) => polling::echo(self.server(peer, kind)?, raw, shape, warm_up, time),
+            What::Storm => storm::connections(self.server(peer, kind)?, raw, warm_up, time),
             What::Sends(payload) => sink::masked_sends(
                 |address| peers::client(peer, address, payload),
                 self.two_cores,
@@ -194,12 +238,12 @@ impl Bench {
     }
 
     /// The server that is running already, or a new one.
-    fn server(&mut self, peer: &'static str, deflate: bool) -> io::Result<&Server> {
-        if !self.servers.contains_key(&(peer, deflate)) {
-            let server = self.start(peer, deflate)?;
-            self.servers.insert((peer, deflate), server);
+    fn server(&mut self, peer: &'static str, kind: Kind) -> io::Result<&Server> {
+        if !self.servers.contains_key(&(peer, kind)) {
+            let server = self.start(peer, kind)?;
+            self.servers.insert((peer, kind), server);
         }
-        Ok(&self.servers[&(peer, deflate)])
+        Ok(&self.servers[&(peer, kind)])
     }
 
     /// The server that has its connections already, or a new one.
@@ -208,15 +252,19 @@ impl Bench {
         match self.fan_outs.entry((peer, deflate)) {
             Entry::Occupied(running) => Ok(running.into_mut()),
             Entry::Vacant(none) => {
-                let mut command = peers::fan_out(peer, deflate).ok_or_else(|| io::Error::other("not installed"))?;
+                let mut command = peers::fan_out(peer, deflate).ok_or_else(not_installed)?;
                 let server = Server::start(&mut command, self.two_cores)?;
                 Ok(none.insert(FanOut::open(server, shape, dialect)?))
             }
         }
     }
 
-    fn start(&self, peer: &str, deflate: bool) -> io::Result<Server> {
-        let mut command = peers::server(peer, deflate).ok_or_else(|| io::Error::other("not installed"))?;
+    fn start(&self, peer: &str, kind: Kind) -> io::Result<Server> {
+        let command = match kind {
+            Kind::SocketIo => peers::socketio(peer, false),
+            Kind::Plain | Kind::Deflate => peers::server(peer, kind == Kind::Deflate),
+        };
+        let mut command = command.ok_or_else(not_installed)?;
         Server::start(&mut command, self.two_cores)
     }
 }

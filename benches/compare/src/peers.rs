@@ -78,6 +78,12 @@ pub const CLIENTS: &[&str] = &[
     "sockudo-ws-batched",
 ];
 
+/// The servers of Socket.IO.
+pub const SOCKETIO: &[&str] = &[FLOOR, "sockeye", "sockeye --value", "socketioxide", "bun", "bun --engine", "node"];
+
+/// Those of them that decode the arguments of events to values, and encode them again.
+pub const SOCKETIO_VALUE: &[&str] = &[FLOOR, "sockeye --value", "socketioxide", "bun", "bun --engine", "node"];
+
 /// How to start the echo server of `peer`, which may have options behind its name; `None` where it is not installed.
 pub fn server(peer: &str, deflate: bool) -> Option<Command> {
     let mut words = peer.split(' ');
@@ -115,6 +121,25 @@ pub fn fan_out(peer: &str, deflate: bool) -> Option<Command> {
     if deflate {
         command.arg("--deflate");
     }
+    Some(command)
+}
+
+/// As [`server`], for the server of Socket.IO of `peer`.
+pub fn socketio(peer: &str, fan_out: bool) -> Option<Command> {
+    let mut words = peer.split(' ');
+    let mut command = match words.next()? {
+        FLOOR if fan_out => return self::fan_out(FLOOR, false),
+        FLOOR => return server(FLOOR, false),
+        "sockeye" => {
+            let mut command = Command::new(package().join("../../target/release/examples/socketio_echo"));
+            command.args(["--port", "0"]);
+            command
+        }
+        "bun" => script(&package().join("node_modules/.bin/bun"), "socketio.js")?,
+        "node" => script(Path::new("node"), "socketio.js").filter(|_| package().join("node_modules/ws").exists())?,
+        _ => Command::new(package().join("target/release/socketio")),
+    };
+    command.args(words);
     Some(command)
 }
 

@@ -60,9 +60,9 @@ pub fn is_plain_echo(case: &Case) -> bool {
 
 fn table(out: &mut String, outcome: &Outcome) {
     let (cost, rate) = match outcome.case.what {
-        What::Echo(..) | What::Sends(_) => ("CPU µs/message", "messages/s"),
+        What::Echo(..) | What::Sends(_) | What::Polling(_) => ("CPU µs/message", "messages/s"),
         What::FanOut(..) => ("CPU µs/receiver", "receivers/s"),
-        What::Handshakes => ("CPU µs/connection", "connections/s"),
+        What::Handshakes | What::Storm => ("CPU µs/connection", "connections/s"),
         What::Idle(..) => ("bytes/connection", "–"),
     };
     let has_reply_bytes = matches!(outcome.case.what, What::Echo(_, Dialect::Deflate { .. }) | What::FanOut(..));
@@ -129,12 +129,13 @@ fn machine() -> String {
 
 /// The peers' versions, as they are locked.
 fn versions() -> String {
-    const CRATES: [&str; 5] = ["tokio-tungstenite", "fastwebsockets", "tokio-websockets", "yawc", "sockudo-ws"];
+    const CRATES: [&str; 6] =
+        ["tokio-tungstenite", "fastwebsockets", "tokio-websockets", "yawc", "sockudo-ws", "socketioxide"];
     let crates = CRATES.iter().filter_map(|name| {
         let (_, behind) = include_str!("../Cargo.lock").split_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some(format!("{name} {}", behind.split('"').next()?))
     });
-    let scripts = ["bun", "ws"].iter().filter_map(|name| {
+    let scripts = ["bun", "ws", "socket.io", "@socket.io/bun-engine"].iter().filter_map(|name| {
         let (_, behind) = include_str!("../package.json").split_once(&format!("\"{name}\": \""))?;
         Some(format!("{name} {}", behind.split('"').next()?))
     });

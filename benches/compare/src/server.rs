@@ -75,12 +75,12 @@ impl Drop for Process {
 }
 
 impl Server {
-    /// Starts a server, and waits until it says `listening on ws://HOST:PORT`.
+    /// Starts a server, and waits until it says `listening on ws://HOST:PORT`, or http.
     pub fn start(command: &mut Command, two_cores: bool) -> io::Result<Self> {
         let mut process = Process::start(command.stdout(Stdio::piped()), two_cores)?;
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().expect("it is piped")).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|address| address.parse().ok());
+        let address = line.trim().strip_prefix("listening on ").and_then(|url| url.split_once("://")?.1.parse().ok());
         let address = address.ok_or_else(|| io::Error::other(format!("the server says {line:?}")))?;
         Ok(Self { process, address })
     }

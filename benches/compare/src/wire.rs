@@ -57,9 +57,14 @@ pub fn header(input: &[u8]) -> Option<(u8, usize, usize)> {
 
 /// The opening request, with an offer of extensions if there is one.
 pub fn request(address: SocketAddr, offer: Option<&str>) -> String {
+    request_to("/", address, offer)
+}
+
+/// The same, to somewhere else than `/`.
+pub fn request_to(path: &str, address: SocketAddr, offer: Option<&str>) -> String {
     let extensions = offer.map(|offer| format!("Sec-WebSocket-Extensions: {offer}\r\n")).unwrap_or_default();
     format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
     )
 }

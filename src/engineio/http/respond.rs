@@ -13,7 +13,7 @@ use super::{
     Cors,
     body::{self, BodyError},
     compression::compress,
-    query::Query,
+    query::{Query, Transport},
 };
 use crate::{
     Compress, Config as WebSocketConfig, Limits, Message, Role, SlowReader, Utf8Bytes,
@@ -104,10 +104,13 @@ impl Engine {
             return Ok(response);
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let is_websocket = match &*query.transport {
-            "polling" if config.polling => false,
-            "websocket" if config.websocket => true,
-            _ => return Err(ConnectionError::UnknownTransport(query.transport)),
+        let is_websocket = match &query.transport {
+            Some(Transport::Polling) if config.polling => false,
+            Some(Transport::WebSocket) if config.websocket => true,
+            Some(Transport::Polling) => return Err(ConnectionError::UnknownTransport("polling".into())),
+            Some(Transport::WebSocket) => return Err(ConnectionError::UnknownTransport("websocket".into())),
+            Some(Transport::Other(other)) => return Err(ConnectionError::UnknownTransport(other.clone())),
+            None => return Err(ConnectionError::UnknownTransport(String::new())),
         };
         if parts.headers.get(ORIGIN).is_some_and(|origin| origin.to_str().is_err()) {
             return Err(ConnectionError::BadRequest("an Origin with illegal characters"));
@@ -120,14 +123,13 @@ impl Engine {
         if is_websocket {
             self.check_origin(parts)?;
         }
-        match &query.sid {
+        match query.sid {
             None => self.begin(parts, &query).await,
             Some(sid) => {
-                let session = Sid::parse(sid).and_then(|sid| self.registry.get(sid));
+                let session = sid.and_then(|sid| self.registry.get(sid));
                 let session = session.ok_or(ConnectionError::UnknownSid)?;
-                if query.version != "4" {
-                    return Err(ConnectionError::BadRequest("another version than the session began with"));
-                }
+                let is_other = |_| ConnectionError::BadRequest("another version than the session began with");
+                query.check_version().map_err(is_other)?;
                 match parts.method {
                     _ if is_websocket => self.upgrade(parts, &session, query.base64),
                     Method::GET => self.poll(&parts.headers, &session).await,
@@ -162,9 +164,7 @@ impl Engine {
         if let Some(allow) = &config.hooks.allow {
             allow(&handshake).await.map_err(ConnectionError::Forbidden)?;
         }
-        if query.version != "4" {
-            return Err(ConnectionError::UnsupportedVersion(query.version.clone()));
-        }
+        query.check_version().map_err(ConnectionError::UnsupportedVersion)?;
         let id = Sid::random();
         let mut response;
         if is_websocket {

@@ -149,15 +149,23 @@ impl Session {
         shared: &Shared,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Message>> {
-        // What came by POST before the client went over is in front.
-        if let Some(message) = shared.lock().polling.take_message() {
-            return Poll::Ready(Some(message));
+        {
+            let mut state = shared.lock();
+            state.queue_later();
+            // What came by POST before the client went over is in front.
+            if let Some(message) = state.polling.take_message() {
+                return Poll::Ready(Some(message));
+            }
         }
         loop {
             let Poll::Ready(received) = socket.poll_recv(cx) else {
                 let mut state = shared.lock();
                 if state.end.is_some() {
                     return Poll::Ready(None);
+                }
+                if state.queue_later() {
+                    // It is written where this is polled.
+                    continue;
                 }
                 state.reader = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -194,7 +202,11 @@ impl Session {
 
     /// Has this task woken by what others send, and by the end, though nothing is received for now.
     pub(crate) fn wait_for_change(&self, cx: &Context<'_>) {
-        self.shared.lock().reader = Some(cx.waker().clone());
+        {
+            let mut state = self.shared.lock();
+            state.queue_later();
+            state.reader = Some(cx.waker().clone());
+        }
         if let Some(socket) = &self.socket {
             socket.wait_for_change(cx);
         }

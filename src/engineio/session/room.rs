@@ -1,6 +1,6 @@
 //! What is done for a client that does not fetch what it is sent.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -87,6 +87,14 @@ impl Sender {
         self.shared.offer(messages)
     }
 
+    /// As [`offer`](Self::offer), of what others are sent as well.
+    pub(crate) fn offer_later(&self, messages: &Arc<[Outgoing]>) -> bool {
+        match self.shared.registry.config.slow_client {
+            SlowClient::End => self.shared.send_later(messages).is_ok(),
+            SlowClient::Drop => self.shared.offer(messages.iter().cloned()),
+        }
+    }
+
     /// How many messages, or events, [`SlowClient::Drop`] has dropped.
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped
@@ -107,10 +115,12 @@ impl Sender {
             // It hears what happens from here on.
             let drained = self.shared.waiting.get().drained.notified();
             let websocket = {
-                let state = self.shared.lock();
+                let mut state = self.shared.lock();
                 if let Some(reason) = state.end {
                     return Err(reason);
                 }
+                // A WebSocket knows nothing of it.
+                state.queue_later();
                 if state.queued() <= bytes {
                     return Ok(());
                 }

@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) dropped: u64,
     /// Whether the client cannot take binary.
     base64: bool,
+    pub(super) later: Later,
 }
 
 /// By what packets leave.
@@ -79,6 +80,14 @@ pub(super) enum Upgrade {
     Done(stream::Receiver),
 }
 
+/// What others are sent as well, and the session's task is to queue when it runs: to whom much is sent has it queued at
+/// once, and who sends it to very many need not look at all that belongs to each connection.
+#[derive(Default)]
+pub(super) struct Later {
+    packets: Vec<Arc<[Outgoing]>>,
+    bytes: usize,
+}
+
 /// The session has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Ended;
@@ -92,7 +101,15 @@ impl Shared {
         base64: bool,
     ) -> Self {
         let link = link.map_or(Link::Polling, Link::WebSocket);
-        let state = State { link, reader: None, end: None, polling: Polling::default(), dropped: 0, base64 };
+        let state = State {
+            link,
+            reader: None,
+            end: None,
+            polling: Polling::default(),
+            dropped: 0,
+            base64,
+            later: Later::default(),
+        };
         Self { id, registry, handshake, waiting: Waiting::default(), state: Mutex::new(state) }
     }
 
@@ -126,6 +143,24 @@ impl Shared {
         Ok(())
     }
 
+    /// Sends messages that nothing may come between and that others are sent as well.
+    pub(super) fn send_later(&self, packets: &Arc<[Outgoing]>) -> Result<(), Ended> {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return Err(Ended);
+        }
+        let bytes = packets.iter().map(Outgoing::len).sum::<usize>();
+        if !matches!(state.link, Link::WebSocket(_)) || state.later.bytes + bytes > MAX_LATER {
+            drop(state);
+            return self.send(packets.iter().cloned());
+        }
+        state.later.packets.push(Arc::clone(packets));
+        state.later.bytes += bytes;
+        // It is not there while the task runs, which looks at this before it waits.
+        state.wake_reader();
+        Ok(())
+    }
+
     /// Ends the session, unless it has ended.
     pub(in crate::engineio) fn end(&self, reason: CloseReason) {
         self.end_locked(self.lock(), reason);
@@ -135,6 +170,7 @@ impl Shared {
         if state.end.is_some() {
             return;
         }
+        state.queue_later();
         state.end = Some(reason);
         let lingers = match &state.link {
             Link::Polling => state.end_polling(reason),
@@ -216,7 +252,28 @@ impl State {
         }
     }
 
+    /// Queues what is to be queued by the session's task; whether there was anything.
+    pub(super) fn queue_later(&mut self) -> bool {
+        if self.later.packets.is_empty() {
+            return false;
+        }
+        let mut packets = std::mem::take(&mut self.later).packets;
+        for packet in packets.iter().flat_map(|packets| packets.iter()) {
+            self.push_now(packet.clone());
+        }
+        packets.clear();
+        if packets.capacity() <= KEPT_LATER {
+            self.later.packets = packets;
+        }
+        true
+    }
+
     pub(super) fn push(&mut self, packet: Outgoing) {
+        self.queue_later();
+        self.push_now(packet);
+    }
+
+    fn push_now(&mut self, packet: Outgoing) {
         match &self.link {
             Link::Polling => {
                 self.polling.outbox.push(packet);
@@ -261,7 +318,7 @@ impl State {
     pub(super) fn is_writable(&self) -> bool {
         match &self.link {
             Link::Polling => self.polling.poll.is_some() && self.polling.outbox.is_empty(),
-            Link::WebSocket(sender) => sender.queued() <= WRITABLE,
+            Link::WebSocket(sender) => sender.queued() + self.later.bytes <= WRITABLE,
             Link::Gone => false,
         }
     }
@@ -269,11 +326,16 @@ impl State {
     pub(super) fn queued(&self) -> usize {
         match &self.link {
             Link::Polling => self.polling.outbox.bytes(),
-            Link::WebSocket(sender) => sender.queued(),
+            Link::WebSocket(sender) => sender.queued() + self.later.bytes,
             Link::Gone => 0,
         }
     }
 }
+
+/// How many bytes are left for the session's task to queue.
+const MAX_LATER: usize = 16 * 1024;
+/// For how many messages of that the memory is kept.
+const KEPT_LATER: usize = 16;
 
 /// How much may wait on a WebSocket for it to take a message that may be dropped: what one turn of the task sends.
 const WRITABLE: usize = 16 * 1024;

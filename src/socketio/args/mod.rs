@@ -23,6 +23,18 @@ pub trait ToArguments {
     ///
     /// If it cannot be said in JSON, such as a map whose keys are no texts.
     fn to_arguments(&self) -> Result<Arguments, ArgumentsError>;
+
+    /// As [`to_arguments`](Self::to_arguments), where the value is not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn into_arguments(self) -> Result<Arguments, ArgumentsError>
+    where
+        Self: Sized,
+    {
+        self.to_arguments()
+    }
 }
 
 /// What the arguments of an event can be decoded to: whatever serde can deserialize.
@@ -36,6 +48,15 @@ pub trait FromArguments: Sized {
     ///
     /// If they are not what is wanted.
     fn from_arguments(arguments: &Arguments) -> Result<Self, ArgumentsError>;
+
+    /// As [`from_arguments`](Self::from_arguments), where the arguments are not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn take_arguments(arguments: Arguments) -> Result<Self, ArgumentsError> {
+        Self::from_arguments(&arguments)
+    }
 }
 
 /// Arguments that are not what is wanted, or cannot be sent.
@@ -53,6 +74,10 @@ impl ToArguments for Arguments {
     fn to_arguments(&self) -> Result<Arguments, ArgumentsError> {
         Ok(self.clone())
     }
+
+    fn into_arguments(self) -> Result<Arguments, ArgumentsError> {
+        Ok(self)
+    }
 }
 
 impl<T: DeserializeOwned> FromArguments for T {
@@ -64,6 +89,10 @@ impl<T: DeserializeOwned> FromArguments for T {
 impl FromArguments for Arguments {
     fn from_arguments(arguments: &Arguments) -> Result<Self, ArgumentsError> {
         Ok(arguments.clone())
+    }
+
+    fn take_arguments(arguments: Arguments) -> Result<Self, ArgumentsError> {
+        Ok(arguments)
     }
 }
 

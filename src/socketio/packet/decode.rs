@@ -1,10 +1,6 @@
-use std::fmt;
-
 use bytes::Bytes;
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
-use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, RESERVED, placeholder};
+use super::{Arguments, Body, MAIN, MAX_ATTACHMENTS, Packet, PacketError, is_reserved, json, placeholder};
 use crate::{Message, Utf8Bytes};
 
 /// Puts the messages of a session together to packets: a text, and behind it as many binary messages as it announces.
@@ -60,7 +56,7 @@ impl Decoder {
     pub fn decode(&mut self, message: Message) -> Result<Option<Packet>, PacketError> {
         match (message, &mut self.open) {
             (Message::Text(text), None) => {
-                let (packet, missing) = self.decode_text(&text)?;
+                let (packet, missing) = self.decode_text(text)?;
                 if missing == 0 {
                     return Ok(Some(packet));
                 }
@@ -80,8 +76,8 @@ impl Decoder {
     }
 
     /// A packet, and how many attachments belong to it.
-    fn decode_text(&self, text: &Utf8Bytes) -> Result<(Packet, usize), PacketError> {
-        let mut rest = Rest { text, at: 0 };
+    fn decode_text(&self, text: Utf8Bytes) -> Result<(Packet, usize), PacketError> {
+        let mut rest = Rest { text: &text, at: 0 };
         let kind = rest.next().ok_or(PacketError::Empty)?;
         let attachments = match kind {
             b'5' | b'6' => self.attachments(&mut rest)?,
@@ -90,18 +86,19 @@ impl Decoder {
         };
         let namespace = rest.namespace();
         let id = rest.number()?;
-        let payload = (rest.at < text.len()).then(|| text.slice_from(rest.at));
+        let at = rest.at;
+        let payload = (at < text.len()).then(|| text.skip(at));
         let body = match kind {
             b'0' => Body::Connect(payload.map(|json| checked(json, b"{")).transpose()?),
             b'1' if payload.is_none() => Body::Disconnect,
             b'2' | b'5' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let (name, arguments) = event(&payload, attachments)?;
+                let (name, arguments) = event(payload, attachments)?;
                 Body::Event { id, name, arguments }
             }
             b'3' | b'6' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let arguments = acknowledged(&payload, attachments)?;
+                let arguments = acknowledged(payload, attachments)?;
                 Body::Ack { id: id.ok_or(PacketError::MissingId)?, arguments }
             }
             b'4' => Body::ConnectError(checked(payload.ok_or(PacketError::InvalidPayload)?, b"{\"")?),
@@ -175,26 +172,19 @@ impl Rest<'_> {
 /// A payload that begins with one of these, and is JSON.
 fn checked(json: Utf8Bytes, first: &[u8]) -> Result<Utf8Bytes, PacketError> {
     let is_kind = json.as_bytes().first().is_some_and(|byte| first.contains(byte));
-    if is_kind && serde_json::from_str::<IgnoredAny>(&json).is_ok() {
-        Ok(json)
-    } else {
-        Err(PacketError::InvalidPayload)
-    }
+    if is_kind && json::is_value(&json) { Ok(json) } else { Err(PacketError::InvalidPayload) }
 }
 
 /// The name and the arguments of an event.
-fn event(json: &Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let first = (&mut deserializer).deserialize_seq(First).map_err(|_| PacketError::InvalidPayload)?;
-    deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
-    // Where the name ends in the text that it was borrowed from.
-    let end = first.get().as_ptr().addr() - json.as_ptr().addr() + first.get().len();
-    let name = name(json, first.get(), end)?;
-    if RESERVED.contains(&&*name) {
+fn event(json: Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
+    let array = json::array(&json).and_then(|array| array.first);
+    let (begin, end) = array.ok_or(PacketError::InvalidPayload)?;
+    check_placeholders(&json, attachments)?;
+    let name = name(&json, &json[begin..end], end)?;
+    if is_reserved(&name) {
         return Err(PacketError::ReservedName);
     }
-    Ok((name, Arguments { array: json.clone(), name_end: Some(end), attachments: Vec::new() }))
+    Ok((name, Arguments { array: json, name_end: Some(end), attachments: Vec::new() }))
 }
 
 /// An event's name: a text, or a number as it is written.
@@ -210,14 +200,10 @@ fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketErro
 }
 
 /// The arguments of an acknowledgement.
-fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    (&mut deserializer).deserialize_seq(All).map_err(|_| PacketError::InvalidPayload)?;
-    deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
-    // White space may be in front of it.
-    let array = json.slice_from(json.find('[').unwrap_or_default());
-    Ok(Arguments { array, name_end: None, attachments: Vec::new() })
+fn acknowledged(json: Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
+    let array = json::array(&json).ok_or(PacketError::InvalidPayload)?;
+    check_placeholders(&json, attachments)?;
+    Ok(Arguments { array: json.skip(array.start), name_end: None, attachments: Vec::new() })
 }
 
 impl Arguments {
@@ -227,7 +213,7 @@ impl Arguments {
     ///
     /// If it is no JSON array, or a placeholder stands for nothing.
     pub fn from_json(json: impl Into<Utf8Bytes>, attachments: Vec<Bytes>) -> Result<Self, PacketError> {
-        let arguments = acknowledged(&json.into(), attachments.len())?;
+        let arguments = acknowledged(json.into(), attachments.len())?;
         Ok(Self { attachments, ..arguments })
     }
 }
@@ -237,37 +223,5 @@ fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError>
         Ok(())
     } else {
         Err(PacketError::IllegalPlaceholder)
-    }
-}
-
-/// The first element of an array whose others are JSON as well.
-struct First;
-
-impl<'de> Visitor<'de> for First {
-    type Value = &'de RawValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array with an event's name in front")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<&'de RawValue, A::Error> {
-        let first = elements.next_element()?.ok_or_else(|| A::Error::custom("an event without a name"))?;
-        IgnoredAny.visit_seq(elements)?;
-        Ok(first)
-    }
-}
-
-/// An array.
-struct All;
-
-impl<'de> Visitor<'de> for All {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<(), A::Error> {
-        IgnoredAny.visit_seq(elements).map(drop)
     }
 }

@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ impl Encoded {
     }
 
     /// The messages, for many clients.
-    pub(crate) fn into_shared(self) -> Vec<Outgoing> {
+    pub(crate) fn into_shared(self) -> Arc<[Outgoing]> {
         let messages =
             std::iter::once(Message::Text(self.text.into())).chain(self.attachments.into_iter().map(Message::Binary));
         messages.map(|message| Outgoing::Shared(PreparedMessage::new(message))).collect()
@@ -50,9 +50,11 @@ pub(crate) fn encode(namespace: &str, body: &Body) -> Encoded {
         Body::Disconnect => encode_plain('1', namespace, ""),
         Body::Event { id, name, arguments } => encode_event(namespace, *id, name, arguments, None),
         Body::Ack { id, arguments } => {
-            let mut text = begin(['3', '6'], namespace, Some(*id), arguments);
+            let elements = arguments.elements();
+            let attachments = arguments.attachments.len();
+            let mut text = begin(['3', '6'], namespace, Some(*id), attachments, 1 + elements.len());
             text.push('[');
-            text.push_str(arguments.elements());
+            text.push_str(elements);
             Encoded { text, attachments: arguments.attachments.clone() }
         }
         Body::ConnectError(payload) => encode_plain('4', namespace, payload),
@@ -67,11 +69,13 @@ pub(crate) fn encode_event(
     arguments: &Arguments,
     offset: Option<&str>,
 ) -> Encoded {
-    let mut text = begin(['2', '5'], namespace, id, arguments);
+    let elements = arguments.elements();
+    let comma = if elements == "]" { "" } else { "," };
+    let payload = 3 + name.len() + comma.len() + elements.len() + offset.map_or(0, |offset| offset.len() + 3);
+    let mut text = begin(['2', '5'], namespace, id, arguments.attachments.len(), payload);
     text.push('[');
     push_json_string(&mut text, name);
-    let elements = arguments.elements();
-    text.push_str(if elements == "]" { "" } else { "," });
+    text.push_str(comma);
     match offset {
         None => text.push_str(elements),
         Some(offset) => {
@@ -83,19 +87,23 @@ pub(crate) fn encode_event(
 }
 
 fn encode_plain(kind: char, namespace: &str, payload: &str) -> Encoded {
-    let mut text = begin([kind; 2], namespace, None, &Arguments::default());
+    let mut text = begin([kind; 2], namespace, None, 0, payload.len());
     text.push_str(payload);
     Encoded { text, attachments: Vec::new() }
 }
 
 /// What is in front of the payload; of the kinds, the second one has attachments.
-fn begin([plain, binary]: [char; 2], namespace: &str, id: Option<u64>, arguments: &Arguments) -> String {
-    let mut text = String::with_capacity(48 + namespace.len() + arguments.array.len());
+/// What is in front of the payload, whose length is known: a text that fills its memory becomes a message as it is.
+fn begin([plain, binary]: [char; 2], namespace: &str, id: Option<u64>, attachments: usize, payload: usize) -> String {
+    let namespace_len = if namespace == MAIN { 0 } else { namespace.len() + 1 };
+    let digits = |number: u64| number.checked_ilog10().unwrap_or_default() as usize + 1;
+    let count = if attachments == 0 { 0 } else { digits(attachments as u64) + 1 };
+    let mut text = String::with_capacity(2 + count + namespace_len + id.map_or(0, digits) + payload);
     text.push('4');
-    if arguments.attachments.is_empty() {
+    if attachments == 0 {
         text.push(plain);
     } else {
-        let _ = write!(text, "{binary}{}-", arguments.attachments.len());
+        let _ = write!(text, "{binary}{attachments}-");
     }
     if namespace != MAIN {
         text.push_str(namespace);
@@ -108,8 +116,7 @@ fn begin([plain, binary]: [char; 2], namespace: &str, id: Option<u64>, arguments
 }
 
 fn push_json_string(text: &mut String, string: &str) {
-    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if string.bytes().all(is_plain) {
+    if string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         text.push('"');
         text.push_str(string);
         text.push('"');

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod error;
+mod json;
 mod placeholder;
 
 use bytes::Bytes;
@@ -77,9 +78,9 @@ impl Arguments {
 
     /// All of them, and the bracket at the end: `1,"two"]`.
     pub(in crate::socketio) fn elements(&self) -> &str {
-        let rest = self.array[self.name_end.unwrap_or(1)..].trim();
+        let rest = self.array[self.name_end.unwrap_or(1)..].trim_ascii();
         match self.name_end {
-            Some(_) => rest.strip_prefix(',').map_or(rest, str::trim_start),
+            Some(_) => rest.strip_prefix(',').map_or(rest, str::trim_ascii_start),
             None => rest,
         }
     }
@@ -100,9 +101,10 @@ impl Arguments {
     }
 }
 
-/// Names of events that the libraries use for themselves: no packet may bear one.
-pub(crate) const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+/// Whether the libraries use the name of an event for themselves: no packet may bear it.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    matches!(name, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
+}
 
 /// How many attachments a packet may have, unless it is said otherwise: what node's decoder takes.
 pub(crate) const MAX_ATTACHMENTS: usize = 10;

@@ -43,7 +43,7 @@ impl Ack {
     /// If the arguments cannot be said in JSON.
     pub fn send(mut self, arguments: impl ToArguments) -> Result<(), ArgumentsError> {
         if let Some(id) = self.id {
-            let arguments = arguments.to_arguments()?;
+            let arguments = arguments.into_arguments()?;
             self.id = None;
             self.socket.acknowledge(id, arguments);
         }

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -8,7 +8,7 @@ use crate::{
     engineio::Outgoing,
     socketio::{
         ArgumentsError, FromArguments, ToArguments,
-        packet::{Arguments, Encoded, RESERVED, encode_event},
+        packet::{Arguments, Encoded, encode_event, is_reserved},
     },
 };
 
@@ -40,10 +40,10 @@ pub(super) struct Event<'a> {
 
 impl<'a> Event<'a> {
     pub(super) fn new(namespace: &Namespace, name: &'a str, arguments: impl ToArguments) -> Result<Self, EmitError> {
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(EmitError::ReservedName(name.into()));
         }
-        let (arguments, limit) = (arguments.to_arguments()?, namespace.max_attachments());
+        let (arguments, limit) = (arguments.into_arguments()?, namespace.max_attachments());
         match arguments.attachments().len() {
             count if count > limit => Err(EmitError::TooManyAttachments { count, limit }),
             _ => Ok(Self { name, arguments }),
@@ -61,7 +61,7 @@ impl<'a> Event<'a> {
         id: Option<u64>,
         compress: Compress,
         offset: Option<&str>,
-    ) -> Vec<Outgoing> {
+    ) -> Arc<[Outgoing]> {
         let encoded = self.encoded(namespace, id, offset);
         match compress {
             Compress::Auto => encoded.into_shared(),
@@ -88,7 +88,13 @@ impl<'a> Event<'a> {
     }
 
     /// Sends a packet of its; gives the sockets with listeners that are to be told, which must not run under a lock.
-    fn deliver(&self, namespace: &Namespace, targets: &Targets, packet: &[Outgoing], volatile: bool) -> Vec<Socket> {
+    fn deliver(
+        &self,
+        namespace: &Namespace,
+        targets: &Targets,
+        packet: &Arc<[Outgoing]>,
+        volatile: bool,
+    ) -> Vec<Socket> {
         let mut listening = Vec::new();
         namespace.rooms().for_each(targets, |socket| {
             if socket.deliver(packet, volatile) && socket.listens_outgoing() {

@@ -91,8 +91,8 @@ where
     F: Future<Output: IntoReply> + Send + 'static,
     T: FromArguments,
 {
-    fn handle(&self, event: Event) -> Handling {
-        match T::from_arguments(&event.arguments) {
+    fn handle(&self, mut event: Event) -> Handling {
+        match T::take_arguments(std::mem::take(&mut event.arguments)) {
             Ok(arguments) => {
                 let handling = self(event.socket.clone(), arguments);
                 Box::pin(async move { handling.await.reply(&event) })
@@ -109,8 +109,8 @@ where
     T: FromArguments,
     O: IntoOutcome,
 {
-    fn handle(&self, event: Event) -> Handling {
-        match T::from_arguments(&event.arguments) {
+    fn handle(&self, mut event: Event) -> Handling {
+        match T::take_arguments(std::mem::take(&mut event.arguments)) {
             Ok(arguments) => {
                 let ack = Ack::new(&event.socket, event.ack);
                 let handling = self(event.socket, arguments, ack);
@@ -167,7 +167,7 @@ impl IntoReply for () {
 impl<T: ToArguments> IntoReply for Reply<T> {
     fn reply(self, event: &Event) -> Result<(), EventError> {
         if let Some(id) = event.ack {
-            event.socket.acknowledge(id, self.0.to_arguments()?);
+            event.socket.acknowledge(id, self.0.into_arguments()?);
         }
         Ok(())
     }

@@ -289,7 +289,7 @@ impl Namespaces {
     ///
     /// [`EmitError`]: the caller's fault, and nothing was sent.
     pub fn emit(&self, event: &str, arguments: impl crate::socketio::ToArguments) -> Result<(), EmitError> {
-        let arguments = arguments.to_arguments()?;
+        let arguments = arguments.into_arguments()?;
         self.all().iter().try_for_each(|namespace| namespace.emit(event, arguments.clone()))
     }
 }

@@ -205,11 +205,11 @@ impl State {
     }
 
     /// Notes the event that the last offset is for.
-    pub(super) fn note(&mut self, packet: &[Outgoing], targets: Targets) {
+    pub(super) fn note(&mut self, packet: &Arc<[Outgoing]>, targets: Targets) {
         let bytes = packet.iter().map(Outgoing::len).sum::<usize>() + OVERHEAD;
         self.bytes += bytes;
         let (offset, at) = (self.last, Instant::now());
-        self.events.push_back(Noted { offset, at, packet: packet.into(), targets, bytes });
+        self.events.push_back(Noted { offset, at, packet: Arc::clone(packet), targets, bytes });
         self.forget();
     }
 
@@ -255,7 +255,7 @@ mod tests {
     fn send(memory: &Memory, text: &str, targets: Targets) -> String {
         let mut state = memory.lock();
         let offset = state.next_offset();
-        state.note(&packet(text), targets);
+        state.note(&packet(text).into(), targets);
         offset
     }
 

@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::{Socket, namespace::Hooks};
-use crate::{engineio::Sid, socketio::adapter::Link};
+use crate::{
+    engineio::{Sid, SidHasher},
+    socketio::adapter::Link,
+};
 
 /// The sockets of a namespace, and the rooms that they are in. Each is in a room of its own as well, whose name is its id.
 pub(super) struct Rooms {
@@ -30,8 +33,9 @@ pub enum RoomEvent {
 
 #[derive(Default)]
 struct State {
-    sockets: HashMap<Sid, Member>,
-    rooms: HashMap<Arc<str>, HashSet<Sid>>,
+    sockets: HashMap<Sid, Member, SidHasher>,
+    /// Those in each room, so that whoever sends to all of them finds them one behind the other.
+    rooms: HashMap<Arc<str>, HashMap<Sid, Socket, SidHasher>>,
 }
 
 struct Member {
@@ -126,7 +130,7 @@ impl Rooms {
         member.rooms.push(Arc::clone(&name));
         let members = state.rooms.entry(Arc::clone(&name)).or_default();
         let is_new = members.is_empty();
-        members.insert(id);
+        members.insert(id, member.socket.clone());
         drop(guard);
         self.tell_joined(&name, id, is_new);
     }
@@ -183,22 +187,19 @@ impl Rooms {
     /// Does something for each socket that is meant, once. It must not come back to the rooms.
     pub(super) fn for_each(&self, targets: &Targets, mut act: impl FnMut(&Socket)) {
         let state = self.read();
-        let mut act = |id: Sid, member: &Member| {
-            if Some(id) != targets.not
-                && member.socket.is_connected()
-                && !state.is_excepted(id, member, &targets.except)
-            {
-                act(&member.socket);
+        let mut act = |id: &Sid, socket: &Socket| {
+            if targets.not != Some(*id) && socket.is_connected() && !state.is_excepted(*id, &targets.except) {
+                act(socket);
             }
         };
         match &*targets.rooms {
-            [] => state.sockets.iter().for_each(|(id, member)| act(*id, member)),
-            [room] => state.members(room).for_each(|(id, member)| act(id, member)),
+            [] => state.sockets.iter().for_each(|(id, member)| act(id, &member.socket)),
+            [room] => state.members(room).for_each(|(id, socket)| act(id, socket)),
             rooms => {
-                let mut seen = HashSet::new();
-                for (id, member) in rooms.iter().flat_map(|room| state.members(room)) {
-                    if seen.insert(id) {
-                        act(id, member);
+                let mut seen = HashSet::with_hasher(SidHasher);
+                for (id, socket) in rooms.iter().flat_map(|room| state.members(room)) {
+                    if seen.insert(*id) {
+                        act(id, socket);
                     }
                 }
             }
@@ -215,15 +216,16 @@ impl Rooms {
 
 impl State {
     /// Who is in a room.
-    fn members(&self, room: &str) -> impl Iterator<Item = (Sid, &Member)> {
+    fn members(&self, room: &str) -> impl Iterator<Item = (&Sid, &Socket)> {
         let own = Sid::parse(room).and_then(|id| self.sockets.get_key_value(&id));
+        let own = own.map(|(id, member)| (id, &member.socket));
         let joined = self.rooms.get(room).into_iter().flatten();
-        let joined = joined.filter(move |id| own.is_none_or(|(owner, _)| owner != *id));
-        own.into_iter().chain(joined.filter_map(|id| self.sockets.get_key_value(id))).map(|(id, member)| (*id, member))
+        own.into_iter().chain(joined.filter(move |(id, _)| own.is_none_or(|(owner, _)| owner != *id)))
     }
 
-    fn is_excepted(&self, id: Sid, member: &Member, except: &[Arc<str>]) -> bool {
-        except.iter().any(|room| **room == *id.as_str() || member.rooms.contains(room))
+    fn is_excepted(&self, id: Sid, except: &[Arc<str>]) -> bool {
+        let is_in = |room: &Arc<str>| self.rooms.get(room).is_some_and(|members| members.contains_key(&id));
+        except.iter().any(|room| **room == *id.as_str() || is_in(room))
     }
 
     /// Removes a socket from a room; whether that has gone with it.

@@ -318,8 +318,10 @@ impl Socket {
     }
 
     /// Sends what others are sent as well; says whether it did.
-    pub(super) fn deliver(&self, packet: &[Outgoing], volatile: bool) -> bool {
-        (!volatile || self.shared.engine.is_writable()) && self.send(packet.iter().cloned())
+    pub(super) fn deliver(&self, packet: &Arc<[Outgoing]>, volatile: bool) -> bool {
+        self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE
+            && (!volatile || self.shared.engine.is_writable())
+            && self.shared.engine.offer_later(packet)
     }
 
     pub(super) fn acknowledge(&self, id: u64, arguments: Arguments) {

@@ -36,6 +36,14 @@ impl SendHalf {
         }
     }
 
+    /// Whether [`look_at_clock`](Self::look_at_clock) would make a difference to the next message. Where the queue is about
+    /// to be written, it does not matter yet that there is one.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn needs_clock(&self, is_about_to_be_written: bool) -> bool {
+        let is_new = || !self.output.is_empty() && self.blocked_since().is_none();
+        self.has_to_wait() || (!is_about_to_be_written && is_new())
+    }
+
     /// Has what the transport takes from now on counted as progress.
     pub(super) fn block(&mut self, now: Instant, unflushed: bool) {
         let blocked = Blocked { since: now, written: self.output.written(), unflushed };
