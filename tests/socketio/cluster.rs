@@ -100,6 +100,30 @@ async fn a_server_that_is_alone_publishes_nothing_for_itself() {
 }
 
 #[tokio::test]
+async fn other_servers_are_told_whom_a_broadcast_is_for_and_how_it_is_sent() {
+    let hub = Hub::default();
+    let [mut node] = nodes(&hub).await;
+    let (_peer, socket) = node.connect("[]").await;
+    let own = socket.id().to_string();
+    let broadcast = socket.to("a").to("b").except("c").volatile().compress(Compress::Never);
+    broadcast.emit("e", 1).unwrap();
+    let message = ClusterMessage::Broadcast {
+        event: ClusterEvent { name: "e".into(), arguments: Arguments::from_json("[1]", Vec::new()).unwrap() },
+        targets: Targets { rooms: vec!["a".into(), "b".into()], except: vec!["c".into(), own.into()] },
+        flags: Flags { volatile: true, compress: Compress::Never, timeout: None },
+        request: None,
+    };
+    assert_eq!(hub.published(), message);
+    let limit = Duration::from_secs(7);
+    node.io.to("nowhere").timeout(limit).emit_with_ack::<u32>("e", ()).await.unwrap();
+    let ClusterMessage::Broadcast { flags, request: Some(_), .. } = hub.published() else { panic!("a request") };
+    assert_eq!(flags, Flags { timeout: Some(limit), ..Flags::default() });
+    node.io.to("a").close_connections();
+    let targets = Targets { rooms: vec!["a".into()], except: Vec::new() };
+    assert_eq!(hub.published(), ClusterMessage::DisconnectSockets { targets, close: true });
+}
+
+#[tokio::test]
 async fn arguments_and_bytes_travel_as_they_are() {
     let [zero, mut one] = nodes(&Hub::default()).await;
     let (mut peer, socket) = one.connect("[]").await;
