@@ -31,7 +31,8 @@
 //!
 //! With the feature `tracing`, what happens is told in the scopes that node's `DEBUG` has: `sockeye::engineio` with `socket` and
 //! `polling`, `sockeye::socketio` with `namespace`, `client`, `socket`, `broadcast` and `adapter`, at `debug` what changes and at
-//! `trace` each packet, without what is in it. A socket's handlers run in its span, inside of that of its session.
+//! `trace` each packet, without what is in it. A socket's handlers run in its span, inside of that of its session. Some of it is told under
+//! locks: a subscriber that sends what it is told by the server itself has to leave these out.
 //!
 //! [`Server::listen`] serves it by itself, [`Server::layer`] beside the routes of axum and others.
 

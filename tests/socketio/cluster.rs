@@ -100,6 +100,30 @@ async fn a_server_that_is_alone_publishes_nothing_for_itself() {
 }
 
 #[tokio::test]
+async fn other_servers_are_told_whom_a_broadcast_is_for_and_how_it_is_sent() {
+    let hub = Hub::default();
+    let [mut node] = nodes(&hub).await;
+    let (_peer, socket) = node.connect("[]").await;
+    let own = socket.id().to_string();
+    let broadcast = socket.to("a").to("b").except("c").volatile().compress(Compress::Never);
+    broadcast.emit("e", 1).unwrap();
+    let message = ClusterMessage::Broadcast {
+        event: ClusterEvent { name: "e".into(), arguments: Arguments::from_json("[1]", Vec::new()).unwrap() },
+        targets: Targets { rooms: vec!["a".into(), "b".into()], except: vec!["c".into(), own.into()] },
+        flags: Flags { volatile: true, compress: Compress::Never, timeout: None },
+        request: None,
+    };
+    assert_eq!(hub.published(), message);
+    let limit = Duration::from_secs(7);
+    node.io.to("nowhere").timeout(limit).emit_with_ack::<u32>("e", ()).await.unwrap();
+    let ClusterMessage::Broadcast { flags, request: Some(_), .. } = hub.published() else { panic!("a request") };
+    assert_eq!(flags, Flags { timeout: Some(limit), ..Flags::default() });
+    node.io.to("a").close_connections();
+    let targets = Targets { rooms: vec!["a".into()], except: Vec::new() };
+    assert_eq!(hub.published(), ClusterMessage::DisconnectSockets { targets, close: true });
+}
+
+#[tokio::test]
 async fn arguments_and_bytes_travel_as_they_are() {
     let [zero, mut one] = nodes(&Hub::default()).await;
     let (mut peer, socket) = one.connect("[]").await;
@@ -295,6 +319,44 @@ async fn what_another_server_has_sent_is_recovered() {
     assert!(peer.recv().await.starts_with(r#"2["missed",2,""#));
     assert!(peer.recv().await.starts_with(r#"2["mark","#));
     peer.expect(&format!(r#"0{{"sid":"{sid}","pid":"{pid}"}}"#)).await;
+}
+
+#[tokio::test]
+async fn what_is_said_at_a_farewell_reaches_the_other_servers() {
+    let hub = Hub::default();
+    let [mut zero, mut one] = nodes(&hub).await;
+    let (_gone, socket) = zero.connect("[]").await;
+    socket.on_disconnect(|socket, reason| async move {
+        tokio::task::yield_now().await;
+        socket.broadcast().emit("left", reason.as_str()).unwrap();
+    });
+    let rooms = zero.io.of_those(|name, _| name.starts_with("/room-"));
+    rooms.on_connect(|socket: Socket| async move {
+        socket.on_disconnect(|socket, _| async move { socket.broadcast().emit("left", ()).unwrap() });
+    });
+    one.io.of("/room-1");
+    let (mut peer, _socket) = one.connect("[]").await;
+    peer.join("0/room-1,").await;
+    // The last one of a namespace that goes with it.
+    let mut last = Peer::open(zero.address).await;
+    last.join("0/room-1,").await;
+    last.send("1/room-1,").await;
+    peer.expect(r#"2/room-1,["left"]"#).await;
+    until(|| hub.log().iter().any(|line| line == "close /room-1")).await;
+    zero.io.close();
+    peer.expect(r#"2["left","server shutting down"]"#).await;
+    until(|| hub.log().iter().any(|line| line == "close /")).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_does_not_end_the_delivery() {
+    let [zero, mut one] = nodes(&Hub::default()).await;
+    let (mut peer, socket) = one.connect("[]").await;
+    socket.on_any_outgoing(|event, _| assert_ne!(event, "panic"));
+    zero.io.emit("panic", ()).unwrap();
+    zero.io.emit("fine", ()).unwrap();
+    peer.expect(r#"2["panic"]"#).await;
+    peer.expect(r#"2["fine"]"#).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ struct State {
     fails: bool,
     /// Everything that was done, in order.
     log: Vec<String>,
+    published: Option<ClusterMessage>,
 }
 
 struct Member {
@@ -73,6 +74,11 @@ impl Hub {
         for member in &self.0.lock().unwrap().members {
             let _ = member.wire.send(Wire::Left(server.clone()));
         }
+    }
+
+    /// What was published last.
+    pub(crate) fn published(&self) -> ClusterMessage {
+        self.0.lock().unwrap().published.clone().expect("something was published")
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -127,6 +133,7 @@ impl Link for HubLink {
             return Err(AdapterError::new("the wire is cut"));
         }
         state.log.push(format!("publish {}", self.local.namespace()));
+        state.published = Some(message.clone());
         for other in state.others(&self.local).filter(|other| !other.is_dead) {
             let _ = other.wire.send(Wire::Message(self.local.server().clone(), message.clone()));
         }

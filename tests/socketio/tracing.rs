@@ -1,9 +1,10 @@
 //! What `tracing` is told of sessions and sockets, and what it is not.
 
 use std::{
+    cell::RefCell,
     fmt::{Debug, Write as _},
     sync::{
-        Arc, Mutex,
+        Once,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -13,6 +14,7 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
+    subscriber::Interest,
 };
 
 use crate::{
@@ -22,16 +24,17 @@ use crate::{
     sio::{member, sid, until},
 };
 
-/// Everything that is told up to a level, a line for each span and event, with the spans that it is in.
-#[derive(Clone)]
-struct Told {
-    level: Level,
-    state: Arc<Mutex<State>>,
-    ids: Arc<AtomicU64>,
+/// Hands on what is told on a thread to the test that runs there: one for all tests, as subscribers of single threads have
+/// what others are not interested in kept from them.
+struct Threads;
+
+thread_local! {
+    static TOLD: RefCell<Option<Told>> = const { RefCell::new(None) };
 }
 
-#[derive(Default)]
-struct State {
+/// Everything that is told up to a level, a line for each span and event, with the spans that it is in.
+struct Told {
+    level: Level,
     lines: Vec<String>,
     names: Vec<(u64, &'static str)>,
     entered: Vec<u64>,
@@ -45,42 +48,51 @@ impl Visit for Line {
     }
 }
 
-impl State {
+impl Told {
     /// The names of the spans that are entered.
     fn place(&self) -> String {
         let name = |id: &u64| self.names.iter().find(|(other, _)| other == id).map(|(_, name)| *name);
         self.entered.iter().filter_map(name).collect::<Vec<_>>().join(">")
     }
-}
-
-impl Told {
-    fn new(level: Level) -> Self {
-        Self { level, state: Arc::default(), ids: Arc::default() }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.state.lock().unwrap().lines.clone()
-    }
 
     fn count(&self, of: &str) -> usize {
-        self.lines().iter().filter(|line| line.contains(of)).count()
+        self.lines.iter().filter(|line| line.contains(of)).count()
     }
 }
 
-impl Subscriber for Told {
+/// Runs on what this thread's test is told.
+fn with<R: Default>(run: impl FnOnce(&mut Told) -> R) -> R {
+    TOLD.with_borrow_mut(|told| told.as_mut().map(run).unwrap_or_default())
+}
+
+/// What is told while `talk` runs, up to a level; and what must not be.
+async fn listen(level: Level) -> (Told, Vec<String>) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Threads).unwrap());
+    TOLD.set(Some(Told { level, lines: Vec::new(), names: Vec::new(), entered: Vec::new() }));
+    let secrets = talk().await;
+    (TOLD.take().unwrap(), secrets)
+}
+
+impl Subscriber for Threads {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let is_ours = target.starts_with("sockeye::engineio") || target.starts_with("sockeye::socketio");
-        (is_ours || target == "test") && *metadata.level() <= self.level
+        (is_ours || target == "test") && with(|told| *metadata.level() <= told.level)
     }
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
         let metadata = span.metadata();
         let mut line = Line(format!("span {} {}", metadata.target(), metadata.name()));
         span.record(&mut line);
-        let mut state = self.state.lock().unwrap();
-        state.lines.push(line.0);
-        state.names.push((id, metadata.name()));
+        with(|told| {
+            told.lines.push(line.0);
+            told.names.push((id, metadata.name()));
+        });
         Id::from_u64(id)
     }
     fn record(&self, _span: &Id, _values: &Record<'_>) {}
@@ -88,17 +100,19 @@ impl Subscriber for Told {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(format!("{} {}", event.metadata().level(), event.metadata().target()));
         event.record(&mut line);
-        let mut state = self.state.lock().unwrap();
-        let place = state.place();
-        state.lines.push(format!("{} [{place}]", line.0));
+        with(|told| {
+            let place = told.place();
+            told.lines.push(format!("{} [{place}]", line.0));
+        });
     }
     fn enter(&self, span: &Id) {
-        self.state.lock().unwrap().entered.push(span.into_u64());
+        with(|told| told.entered.push(span.into_u64()));
     }
     fn exit(&self, span: &Id) {
-        let entered = &mut self.state.lock().unwrap().entered;
-        let place = entered.iter().rposition(|id| *id == span.into_u64()).expect("it was entered");
-        entered.remove(place);
+        with(|told| {
+            let place = told.entered.iter().rposition(|id| *id == span.into_u64());
+            place.map(|place| told.entered.remove(place));
+        });
     }
 }
 
@@ -164,10 +178,8 @@ async fn talk() -> Vec<String> {
 
 #[tokio::test]
 async fn what_changes_is_told_in_nodes_scopes_and_in_spans() {
-    let told = Told::new(Level::DEBUG);
-    let _default = tracing::subscriber::set_default(told.clone());
-    let secrets = talk().await;
-    let lines = told.lines();
+    let (told, secrets) = listen(Level::DEBUG).await;
+    let lines = &told.lines;
     for (line, count) in [
         ("span sockeye::engineio::socket session sid=Sid(", 4),
         ("DEBUG sockeye::engineio message=a session begins", 4),
@@ -194,15 +206,13 @@ async fn what_changes_is_told_in_nodes_scopes_and_in_spans() {
     for secret in secrets {
         assert_eq!(told.count(&secret), 0, "{secret} in {lines:#?}");
     }
-    assert!(told.state.lock().unwrap().entered.is_empty(), "every span is left");
+    assert!(told.entered.is_empty(), "every span is left");
 }
 
 #[tokio::test]
 async fn packets_are_told_at_trace_without_what_is_in_them() {
-    let told = Told::new(Level::TRACE);
-    let _default = tracing::subscriber::set_default(told.clone());
-    let secrets = talk().await;
-    let lines = told.lines();
+    let (told, secrets) = listen(Level::TRACE).await;
+    let lines = &told.lines;
     for line in [
         "TRACE sockeye::socketio::client message=received namespace=\"/\" kind=\"event\" event=\"e\" bytes=10",
         "TRACE sockeye::socketio::broadcast message=sent namespace=\"/\" event=\"news\" rooms=[\"room\"] except=[]",

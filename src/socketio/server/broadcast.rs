@@ -131,7 +131,7 @@ impl Broadcast {
         self
     }
 
-    /// Sends an event. It is encoded once for all.
+    /// Sends an event. It is encoded once for all, on each server.
     ///
     /// # Errors
     ///
@@ -145,7 +145,8 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Sends an event, and waits for the acknowledgements of all who got it.
+    /// Sends an event, and waits for the acknowledgements of all who got it, on all servers. A client that goes from another
+    /// server without an answer is waited for until the time is up.
     ///
     /// # Errors
     ///
@@ -154,7 +155,8 @@ impl Broadcast {
     ///
     /// # Cancel safety
     ///
-    /// The event is sent when it is first polled; dropped, the answers are ignored.
+    /// The event is sent when it is first polled, or in a cluster, when it is known which servers there are; dropped, the
+    /// answers are ignored.
     pub async fn emit_with_ack<T: FromArguments>(
         &self,
         event: &str,
@@ -172,7 +174,7 @@ impl Broadcast {
         gather(asked, asking, deadline).await
     }
 
-    /// The sockets that are meant.
+    /// The sockets that are meant, of this server; [`fetch_sockets`](Self::fetch_sockets) has those of others as well.
     pub fn sockets(&self) -> Vec<Socket> {
         self.namespace.rooms().sockets(&self.targets)
     }

@@ -220,6 +220,7 @@ impl Client {
             let error = Body::ConnectError(ConnectError::new("Invalid namespace").payload());
             return self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
         };
+        socket.namespace().entered();
         let mut member =
             Membership { socket: socket.clone(), doing: Doing::Nothing, queue: VecDeque::new(), leaving: None };
         if socket.is_recovered() || socket.namespace().admits_all() {
@@ -351,7 +352,6 @@ impl Membership {
         *waiting -= self.queue.drain(..).map(|event| event.arguments.len() + OVERHEAD).sum::<usize>();
         self.socket.gone();
         self.socket.namespace().rooms().remove(self.socket.id());
-        self.socket.namespace().left();
         self.doing = Doing::Gone;
     }
 
@@ -379,6 +379,7 @@ impl Drop for Membership {
             self.socket.gone();
             self.socket.namespace().rooms().remove(self.socket.id());
         }
+        self.socket.namespace().left();
     }
 }
 

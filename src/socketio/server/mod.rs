@@ -212,7 +212,7 @@ impl Server {
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();
-        self.namespaces().iter().for_each(Namespace::close);
+        self.namespaces().iter().for_each(Namespace::close_when_empty);
     }
 
     /// Which one of a cluster it is: what other servers know it by.

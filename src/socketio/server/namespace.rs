@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, RwLock, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,8 @@ struct Shared {
     hooks: Arc<Hooks>,
     rooms: Rooms,
     acks: AtomicU64,
+    /// How many clients are here, or have still to bid farewell.
+    members: AtomicUsize,
     server: Weak<ServerShared>,
     max_attachments: usize,
     memory: Option<Memory>,
@@ -120,6 +122,7 @@ impl Namespace {
                 cluster,
                 hooks,
                 acks: AtomicU64::new(0),
+                members: AtomicUsize::new(0),
                 server: Arc::downgrade(server),
                 max_attachments: config.max_attachments,
                 memory: config.recovery.map(Memory::new),
@@ -384,12 +387,28 @@ impl Namespace {
         }
     }
 
-    /// A socket has left. Nobody needs a namespace of a pattern's that nobody is in.
+    /// A client has asked to be let in.
+    pub(super) fn entered(&self) {
+        self.shared.members.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One has gone, and everybody who wanted to has been told. Nobody needs a namespace of a pattern's that nobody is in.
     pub(super) fn left(&self) {
-        if self.shared.is_dynamic
-            && let Some(server) = self.shared.server.upgrade()
-        {
-            server.forget_if_empty(self);
+        let is_last = self.shared.members.fetch_sub(1, Ordering::AcqRel) == 1;
+        if let Some(server) = self.shared.server.upgrade().filter(|_| is_last) {
+            if self.shared.is_dynamic {
+                server.forget_if_empty(self);
+            }
+            if server.is_closing() {
+                self.close();
+            }
+        }
+    }
+
+    /// The server closes: other servers are left behind the last client's farewell.
+    pub(super) fn close_when_empty(&self) {
+        if self.shared.members.load(Ordering::Acquire) == 0 {
+            self.close();
         }
     }
 

@@ -403,7 +403,6 @@ impl Socket {
         if let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable()) {
             memory.keep(pid, self.id(), rooms, self.data());
         }
-        self.namespace().left();
         self.tell_end(Utf8Bytes::from_static("disconnect"), disconnect, reason).await;
     }
 

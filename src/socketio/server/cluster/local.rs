@@ -1,8 +1,12 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::socketio::{
     adapter::{ClusterMessage, ClusterResponse, RequestId, ServerId},
-    server::{Namespace, namespace::WeakNamespace},
+    server::{Namespace, log, namespace::WeakNamespace},
 };
 
 /// The sockets of a namespace on this server: where an [`Adapter`](crate::socketio::adapter::Adapter) delivers what comes
@@ -36,7 +40,10 @@ impl Local {
     /// (acknowledgements, listeners of servers) is not done, and that goes to the log.
     pub fn receive(&self, from: &ServerId, message: ClusterMessage) {
         if let Some(namespace) = self.get().filter(|_| *from != self.server) {
-            namespace.serve(from, message);
+            // Listeners of what is sent may panic, which is not to be the end of the adapter's task.
+            if catch_unwind(AssertUnwindSafe(|| namespace.serve(from, message))).is_err() {
+                log::panicked("a listener of what another server has sent");
+            }
         }
     }
 
