@@ -91,16 +91,19 @@ impl Decoder {
         let id = rest.number()?;
         let payload = (rest.at < text.len()).then(|| text.slice_from(rest.at));
         let body = match kind {
-            b'0' => Body::Connect(payload.map(|json| checked(json, b"{")).transpose()?),
+            // It is kept for as long as the client stays, and is not to keep what came beside it.
+            b'0' => Body::Connect(payload.map(|json| checked(json.as_str().into(), b"{")).transpose()?),
             b'1' if payload.is_none() => Body::Disconnect,
             b'2' | b'5' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let (name, arguments) = event(&payload, attachments)?;
+                let (name, arguments) = event(&payload)?;
+                self.check_placeholders(&payload, attachments)?;
                 Body::Event { id, name, arguments }
             }
             b'3' | b'6' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let arguments = acknowledged(&payload, attachments)?;
+                let arguments = acknowledged(&payload)?;
+                self.check_placeholders(&payload, attachments)?;
                 Body::Ack { id: id.ok_or(PacketError::MissingId)?, arguments }
             }
             b'4' => Body::ConnectError(checked(payload.ok_or(PacketError::InvalidPayload)?, b"{\"")?),
@@ -117,6 +120,19 @@ impl Decoder {
         match usize::try_from(count) {
             Ok(few) if few <= self.max_attachments => Ok(few),
             _ => Err(PacketError::TooManyAttachments { count, limit: self.max_attachments }),
+        }
+    }
+
+    /// Attachments may be shared, and each placeholder becomes a copy where it is decoded. So there may be no more of them
+    /// than attachments, or a short text would stand for as much memory as it likes.
+    fn check_placeholders(&self, json: &str, attachments: usize) -> Result<(), PacketError> {
+        if attachments == 0 {
+            return Ok(());
+        }
+        match placeholder::count(json, attachments) {
+            Some(few) if few <= self.max_attachments => Ok(()),
+            Some(count) => Err(PacketError::TooManyAttachments { count: count as u64, limit: self.max_attachments }),
+            None => Err(PacketError::IllegalPlaceholder),
         }
     }
 }
@@ -182,11 +198,10 @@ fn checked(json: Utf8Bytes, first: &[u8]) -> Result<Utf8Bytes, PacketError> {
 }
 
 /// The name and the arguments of an event.
-fn event(json: &Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
+fn event(json: &Utf8Bytes) -> Result<(Utf8Bytes, Arguments), PacketError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let first = (&mut deserializer).deserialize_seq(First).map_err(|_| PacketError::InvalidPayload)?;
     deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
     // Where the name ends in the text that it was borrowed from.
     let end = first.get().as_ptr().addr() - json.as_ptr().addr() + first.get().len();
     let name = name(json, first.get(), end)?;
@@ -209,22 +224,13 @@ fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketErro
 }
 
 /// The arguments of an acknowledgement.
-fn acknowledged(json: &Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
+fn acknowledged(json: &Utf8Bytes) -> Result<Arguments, PacketError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     (&mut deserializer).deserialize_seq(All).map_err(|_| PacketError::InvalidPayload)?;
     deserializer.end().map_err(|_| PacketError::InvalidPayload)?;
-    check_placeholders(json, attachments)?;
     // White space may be in front of it.
     let array = json.slice_from(json.find('[').unwrap_or_default());
     Ok(Arguments { array, name_end: None, attachments: Vec::new() })
-}
-
-fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
-    if attachments == 0 || placeholder::are_legal(json, attachments) {
-        Ok(())
-    } else {
-        Err(PacketError::IllegalPlaceholder)
-    }
 }
 
 /// The first element of an array whose others are JSON as well.
