@@ -11,6 +11,7 @@ mod hooks;
 mod http;
 mod listen;
 mod packet;
+mod patient;
 mod payload;
 mod registry;
 mod service;
