@@ -9,6 +9,7 @@ mod acks;
 mod connecting;
 mod events;
 mod faults;
+mod hostile;
 mod leaving;
 mod namespaces;
 mod recovering;

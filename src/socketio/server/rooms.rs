@@ -62,7 +62,8 @@ impl Rooms {
     pub(super) fn join(&self, id: Sid, room: &str) {
         let state = &mut *self.write();
         let Some(member) = state.sockets.get_mut(&id) else { return };
-        if member.rooms.iter().any(|joined| **joined == *room) || id.as_str() == room {
+        // Looked up where that takes no longer for a client that is in very many.
+        if state.rooms.get(room).is_some_and(|members| members.contains(&id)) || id.as_str() == room {
             return;
         }
         let name = match state.rooms.get_key_value(room) {
