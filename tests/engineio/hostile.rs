@@ -118,6 +118,31 @@ async fn head_that_is_too_large_is_refused() {
     assert_eq!(engine.len(), 1);
 }
 
+#[tokio::test]
+async fn response_that_is_not_read_is_given_up() {
+    const LEN: usize = 15 << 20;
+    let soon = Duration::from_millis(200);
+    let config = Config::new().ping_interval(soon).ping_timeout(soon).http_compression(None);
+    let engine = Engine::new(config, |mut session| async move {
+        session.sender().send("x".repeat(LEN));
+        while session.recv().await.is_some() {}
+    });
+    let (listener, address) = listener().await;
+    tokio::spawn(engine.clone().serve(listener));
+    let client = Client::open(address, PATH).await;
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET {} HTTP/1.1\r\nHost: {address}\r\n\r\n", client.target("polling"));
+    tokio::io::AsyncWriteExt::write_all(&mut tcp, head.as_bytes()).await.unwrap();
+    until(|| engine.is_empty()).await;
+    // As long again as the server waits, and some more: it has the earlier timer.
+    tokio::time::sleep(soon * 6).await;
+    let mut read = Vec::new();
+    // What the system still has comes, and then the end.
+    let end = unhung(tcp.read_to_end(&mut read)).await;
+    assert!(end.is_err() || read.len() < LEN, "{} bytes were held", read.len());
+    assert!(read.starts_with(b"HTTP/1.1 200"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn session_that_was_ended_is_known_for_no_longer_than_a_silent_one() {
     let second = Duration::from_secs(1);

@@ -72,7 +72,9 @@ fn checks(fresh: &Holding, rounds: &[Round], is_greeted: bool, complaints: &str)
         ("a new client is served".into(), is_greeted),
         (format!("the server has written nothing to its standard error: {complaints:?}"), complaints.is_empty()),
     ];
-    if let [earlier @ .., last] = rounds {
+    if let [earlier @ .., last] = rounds
+        && !earlier.is_empty()
+    {
         let before = earlier.iter().map(|round| round.after.resident).max().unwrap_or_default();
         // What an allocator keeps of a short round is anything up to the most that the round took.
         let margin = (8 << 20) + before / 20;

@@ -51,7 +51,7 @@ pub enum Kind {
 
 /// The kinds, with what they are called and how many of a thousand visitors are of each.
 pub const KINDS: [(Kind, &str, usize); 31] = [
-    (Kind::Idle, "idle, WebSocket", 200),
+    (Kind::Idle, "idle, WebSocket", 180),
     (Kind::Echo, "echoes, WebSocket", 80),
     (Kind::Binary, "attachments", 30),
     (Kind::Ask, "acknowledgements, some never answered", 40),
@@ -83,6 +83,15 @@ pub const KINDS: [(Kind, &str, usize); 31] = [
     (Kind::SlowReader, "flood without reading", 9),
     (Kind::NeverPolls, "flood without a poll", 9),
 ];
+
+const _: () = {
+    let (mut sum, mut at) = (0, 0);
+    while at < KINDS.len() {
+        sum += KINDS[at].2;
+        at += 1;
+    }
+    assert!(sum == 1000, "the shares are not a thousand in all");
+};
 
 /// The kind of the `nth` visitor, the same for all of its visits.
 pub fn kind(nth: usize) -> (Kind, &'static str) {
