@@ -131,7 +131,7 @@ async fn client_that_comes_and_goes_has_no_more_sockets_than_it_may() {
     });
     let client = poll(serve(&io).await).await;
     // A handler that never ends holds each of them up on its way out.
-    client.send(&format!("41{RS}40{RS}").repeat(1000).trim_end_matches(RS)).await;
+    client.send(format!("41{RS}40{RS}").repeat(1000).trim_end_matches(RS)).await;
     let refused = unhung(async {
         let mut refused = 0;
         while refused < 996 {
