@@ -158,6 +158,15 @@ fn attachments_are_put_into_their_packet() {
 }
 
 #[test]
+fn what_a_client_says_of_itself_does_not_keep_its_message() {
+    let message = sockeye::Utf8Bytes::from(r#"0{"token":1}"#.to_owned());
+    let packet = Decoder::new().decode(Message::Text(message.clone())).expect("a packet").expect("it is whole");
+    let Body::Connect(Some(auth)) = packet.body else { panic!("a connection") };
+    assert_eq!((&*auth, &*message), (r#"{"token":1}"#, r#"0{"token":1}"#));
+    assert!(auth.into_bytes().is_unique());
+}
+
+#[test]
 fn an_attachment_that_nothing_refers_to_is_dropped_and_one_may_be_shared() {
     let mut decoder = Decoder::new();
     assert_eq!(decoder.decode(r#"51-["a"]"#.into()), Ok(None));
@@ -165,6 +174,19 @@ fn an_attachment_that_nothing_refers_to_is_dropped_and_one_may_be_shared() {
     let text = r#"51-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]"#;
     assert_eq!(decoder.decode(text.into()), Ok(None));
     assert!(decoder.decode(b"x".into()).is_ok_and(|packet| packet.is_some()));
+}
+
+#[test]
+fn an_attachment_that_is_shared_more_often_than_there_may_be_attachments_is_refused() {
+    let shared = |placeholder: &str, times| format!(r#"51-["a"{}]"#, format!(",{placeholder}").repeat(times));
+    let placeholder = r#"{"_placeholder":true,"num":0}"#;
+    assert_eq!(decode(&shared(placeholder, 10)), Ok(None));
+    let too_many = PacketError::TooManyAttachments { count: 11, limit: 10 };
+    assert_eq!(error(&shared(placeholder, 11)), too_many);
+    assert_eq!(error(&shared(placeholder, 11).replace("51-", "61-1")), too_many);
+    // What takes itself back was one to whoever reads from the front.
+    assert_eq!(error(&shared(r#"{"_placeholder":true,"num":0,"_placeholder":false}"#, 11)), too_many);
+    assert_eq!(error(&shared(r#"{"x":{"_placeholder":true,"num":0}}"#, 11)), too_many);
 }
 
 #[test]

@@ -36,15 +36,10 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// A payload is JSON if serde_json decodes it, and is none if serde_json cannot even walk over it. Between them are numbers
-/// that are too large, halves of surrogates, and what is nested too deep.
+/// A payload is JSON if serde_json can walk over it.
 fn json(text: &str) {
     let is_taken = Decoder::new().decode(format!("31 {text}").into()).is_ok();
-    if serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok() {
-        assert!(is_taken, "{text:?} is an array");
-    } else if serde_json::from_str::<Vec<IgnoredAny>>(text).is_err() {
-        assert!(!is_taken, "{text:?} is no array");
-    }
+    assert_eq!(is_taken, serde_json::from_str::<Vec<IgnoredAny>>(text).is_ok(), "{text:?}");
 }
 
 fn check(packet: &Packet, text: &str) {

@@ -21,10 +21,12 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::{Engine, PeerAddress};
+use super::{Engine, PeerAddress, patient::Patient};
 
 /// How long a client may take over the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How large that head may be, but for what the last read brings: its session keeps it.
+const MAX_HEAD: usize = 64 * 1024;
 
 impl Engine {
     /// Listens on an address, and serves Engine.IO there over HTTP/1.1 and nothing else.
@@ -50,10 +52,11 @@ impl Engine {
     ///
     /// As for [`listen`](Self::listen).
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let patience = self.registry.config.patience();
         let service = self.into_service::<Whole>();
         loop {
             match listener.accept().await {
-                Ok((tcp, peer)) => drop(tokio::spawn(serve_connection(tcp, peer, service.clone()))),
+                Ok((tcp, peer)) => drop(tokio::spawn(serve_connection(tcp, peer, patience, service.clone()))),
                 // Too many open files, mostly: some of them are closed soon.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
@@ -62,7 +65,7 @@ impl Engine {
 }
 
 /// Serves the requests of one connection.
-async fn serve_connection<S>(tcp: TcpStream, peer: SocketAddr, service: S)
+async fn serve_connection<S>(tcp: TcpStream, peer: SocketAddr, patience: Duration, service: S)
 where
     S: Service<Request<Incoming>, Response = Response<Whole>, Error = Infallible, Future: Send> + Clone + Send,
 {
@@ -73,9 +76,9 @@ where
         service.clone().call(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     // How a client's connection ends shows in its session.
-    let _ = http.serve_connection(TokioIo::new(tcp), service).with_upgrades().await;
+    let _ = http.serve_connection(TokioIo::new(Patient::new(tcp, patience)), service).with_upgrades().await;
 }
 
 /// A body that is there as a whole.

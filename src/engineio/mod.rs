@@ -12,6 +12,7 @@ mod http;
 mod listen;
 mod log;
 mod packet;
+mod patient;
 mod payload;
 mod registry;
 mod service;

@@ -9,6 +9,7 @@ mod cors;
 mod ends;
 mod heartbeat;
 mod hooks;
+mod hostile;
 mod polling;
 mod requests;
 mod upgrade;

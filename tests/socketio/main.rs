@@ -11,6 +11,7 @@ mod connecting;
 mod events;
 mod faults;
 mod fetching;
+mod hostile;
 mod hub;
 mod leaving;
 mod listening;

@@ -10,10 +10,13 @@ mod shared;
 use std::{
     fmt,
     future::poll_fn,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
+
+use tokio::task::coop;
 
 use self::heartbeat::{Beat, Heartbeat};
 pub(crate) use self::outbox::Outgoing;
@@ -125,7 +128,9 @@ impl Session {
         }
     }
 
-    fn poll_posts(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    fn poll_posts(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        // A body may hold very many messages, and others are to have their turn between them.
+        ready!(pin!(coop::consume_budget()).poll(cx));
         let mut state = self.shared.lock();
         if std::mem::take(&mut state.polling.ponged) {
             self.heartbeat.pong();

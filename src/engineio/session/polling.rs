@@ -129,11 +129,16 @@ impl State {
         }
     }
 
-    /// What a packet that came by POST means.
-    fn receive(&mut self, packet: Packet) -> Result<(), CloseReason> {
+    /// What a packet that came by POST, in a body of this length, means.
+    fn receive(&mut self, packet: Packet, body: usize) -> Result<(), CloseReason> {
         let polling = &mut self.polling;
         match packet {
             Packet::Message(message) => {
+                // A part of a body keeps all of it, for as long as a handler has it.
+                let message = match message {
+                    Message::Text(text) if text.len() < body / 2 => Message::Text(text.as_str().into()),
+                    message => message,
+                };
                 polling.inbox_bytes += message.len() + OVERHEAD;
                 polling.inbox.push_back(message);
                 polling.heard = true;
@@ -202,7 +207,7 @@ impl Post {
     }
 
     fn receive_now(&self, body: Utf8Bytes) -> Result<(), Fault> {
-        let mut state = self.0.lock();
+        let (mut state, len) = (self.0.lock(), body.len());
         for (number, packet) in Payload::parse(body).enumerate() {
             if state.end.is_some() {
                 break;
@@ -210,7 +215,7 @@ impl Post {
             if number == MAX_PACKETS {
                 return Err(Fault::End(CloseReason::ParseError));
             }
-            state.receive(packet.map_err(Fault::Packet)?).map_err(Fault::End)?;
+            state.receive(packet.map_err(Fault::Packet)?, len).map_err(Fault::End)?;
         }
         Ok(())
     }

@@ -186,7 +186,8 @@ impl Shared {
         self.waiting.wake();
         match lingers {
             None => self.registry.remove(self.id),
-            Some(time) => self.registry.remove_after(self.id, time),
+            // Who has not been heard for longer would have gone anyway.
+            Some(time) => self.registry.remove_after(self.id, time.min(self.registry.config.patience())),
         }
     }
 
@@ -198,6 +199,8 @@ impl Shared {
     /// Lets go of the WebSocket of a session that has ended, if it has one.
     pub(super) fn take_websocket(&self) -> Option<stream::Sender> {
         let mut state = self.lock();
+        // The end may have come before it was received from: what still comes is to be read by whoever waits for the end.
+        let _never_taken = state.polling.take_receiver();
         match std::mem::replace(&mut state.link, Link::Gone) {
             Link::WebSocket(sender) => Some(sender),
             link => {

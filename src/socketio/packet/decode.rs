@@ -89,16 +89,17 @@ impl Decoder {
         let at = rest.at;
         let payload = (at < text.len()).then(|| text.skip(at));
         let body = match kind {
-            b'0' => Body::Connect(payload.map(|json| checked(json, b"{")).transpose()?),
+            // It is kept for as long as the client stays, and is not to keep what came beside it.
+            b'0' => Body::Connect(payload.map(|json| checked(json.as_str().into(), b"{")).transpose()?),
             b'1' if payload.is_none() => Body::Disconnect,
             b'2' | b'5' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let (name, arguments) = event(payload, attachments)?;
+                let (name, arguments) = event(payload, |json| self.check_placeholders(json, attachments))?;
                 Body::Event { id, name, arguments }
             }
             b'3' | b'6' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
-                let arguments = acknowledged(payload, attachments)?;
+                let arguments = acknowledged(payload, |json| self.check_placeholders(json, attachments))?;
                 Body::Ack { id: id.ok_or(PacketError::MissingId)?, arguments }
             }
             b'4' => Body::ConnectError(checked(payload.ok_or(PacketError::InvalidPayload)?, b"{\"")?),
@@ -115,6 +116,19 @@ impl Decoder {
         match usize::try_from(count) {
             Ok(few) if few <= self.max_attachments => Ok(few),
             _ => Err(PacketError::TooManyAttachments { count, limit: self.max_attachments }),
+        }
+    }
+
+    /// Attachments may be shared, and each placeholder becomes a copy where it is decoded. So there may be no more of them
+    /// than attachments, or a short text would stand for as much memory as it likes.
+    fn check_placeholders(&self, json: &str, attachments: usize) -> Result<(), PacketError> {
+        if attachments == 0 {
+            return Ok(());
+        }
+        match placeholder::count(json, attachments) {
+            Some(few) if few <= self.max_attachments => Ok(()),
+            Some(count) => Err(PacketError::TooManyAttachments { count: count as u64, limit: self.max_attachments }),
+            None => Err(PacketError::IllegalPlaceholder),
         }
     }
 }
@@ -176,10 +190,13 @@ fn checked(json: Utf8Bytes, first: &[u8]) -> Result<Utf8Bytes, PacketError> {
 }
 
 /// The name and the arguments of an event.
-fn event(json: Utf8Bytes, attachments: usize) -> Result<(Utf8Bytes, Arguments), PacketError> {
+fn event(
+    json: Utf8Bytes,
+    check: impl FnOnce(&str) -> Result<(), PacketError>,
+) -> Result<(Utf8Bytes, Arguments), PacketError> {
     let array = json::array(&json).and_then(|array| array.first);
     let (begin, end) = array.ok_or(PacketError::InvalidPayload)?;
-    check_placeholders(&json, attachments)?;
+    check(&json)?;
     let name = name(&json, &json[begin..end], end)?;
     if is_reserved(&name) {
         return Err(PacketError::ReservedName);
@@ -200,9 +217,12 @@ fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketErro
 }
 
 /// The arguments of an acknowledgement.
-fn acknowledged(json: Utf8Bytes, attachments: usize) -> Result<Arguments, PacketError> {
+fn acknowledged(
+    json: Utf8Bytes,
+    check: impl FnOnce(&str) -> Result<(), PacketError>,
+) -> Result<Arguments, PacketError> {
     let array = json::array(&json).ok_or(PacketError::InvalidPayload)?;
-    check_placeholders(&json, attachments)?;
+    check(&json)?;
     Ok(Arguments { array: json.skip(array.start), name_end: None, attachments: Vec::new() })
 }
 
@@ -213,15 +233,10 @@ impl Arguments {
     ///
     /// If it is no JSON array, or a placeholder stands for nothing.
     pub fn from_json(json: impl Into<Utf8Bytes>, attachments: Vec<Bytes>) -> Result<Self, PacketError> {
-        let arguments = acknowledged(json.into(), attachments.len())?;
+        let arguments = acknowledged(json.into(), |json| match attachments.len() {
+            0 => Ok(()),
+            count => placeholder::count(json, count).map(drop).ok_or(PacketError::IllegalPlaceholder),
+        })?;
         Ok(Self { attachments, ..arguments })
-    }
-}
-
-fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
-    if attachments == 0 || placeholder::are_legal(json, attachments) {
-        Ok(())
-    } else {
-        Err(PacketError::IllegalPlaceholder)
     }
 }

@@ -11,10 +11,10 @@ pub enum PacketError {
     /// The number of attachments is missing or none.
     #[error("a binary packet that does not say how many attachments it has, or has none")]
     IllegalAttachments,
-    /// More attachments than are allowed.
+    /// More attachments than are allowed, or placeholders that stand for them.
     #[error("{count} attachments, at most {limit} are allowed")]
     TooManyAttachments {
-        /// How many were announced.
+        /// How many there are.
         count: u64,
         /// How many may be.
         limit: usize,

@@ -95,6 +95,11 @@ impl Arguments {
         &self.attachments
     }
 
+    /// How many bytes of memory they keep: white space and the event's name are among them.
+    pub(in crate::socketio) fn held(&self) -> usize {
+        self.array.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// How many bytes they are.
     pub fn len(&self) -> usize {
         self.elements().len() + self.attachments.iter().map(Bytes::len).sum::<usize>()

@@ -1,25 +1,28 @@
 //! Placeholders: `{"_placeholder":true,"num":0}` stands for the first attachment.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The key by which an object is known to be one.
 pub(crate) const PLACEHOLDER: &str = "_placeholder";
 
-/// Whether all placeholders in a JSON text stand for one of so many attachments.
-pub(super) fn are_legal(json: &str, attachments: usize) -> bool {
+/// How many placeholders there are in a JSON text; `None` if one does not stand for one of so many attachments.
+pub(super) fn count(json: &str, attachments: usize) -> Option<usize> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    Check { attachments }.deserialize(&mut deserializer).is_ok()
+    let count = Cell::new(0);
+    Check { attachments, count: &count }.deserialize(&mut deserializer).ok()?;
+    Some(count.get())
 }
 
 /// Walks a value; fails at an illegal placeholder.
 #[derive(Clone, Copy)]
-struct Check {
+struct Check<'a> {
     attachments: usize,
+    count: &'a Cell<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for Check {
+impl<'de> DeserializeSeed<'de> for Check<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -27,7 +30,7 @@ impl<'de> DeserializeSeed<'de> for Check {
     }
 }
 
-impl<'de> Visitor<'de> for Check {
+impl<'de> Visitor<'de> for Check<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,14 +68,16 @@ impl<'de> Visitor<'de> for Check {
 
     /// As in node, what else stands in a placeholder is ignored, and the last of several equal keys counts.
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let (mut is_placeholder, mut num) = (false, Num(None));
+        let (mut is_named, mut is_placeholder, mut num) = (false, false, Num(None));
         while let Some(key) = members.next_key::<Key>()? {
             match key {
-                Key::Placeholder => is_placeholder = members.next_value::<True>()?.0,
+                Key::Placeholder => (is_named, is_placeholder) = (true, members.next_value::<True>()?.0),
                 Key::Num => num = members.next_value()?,
                 Key::Other => members.next_value_seed(self)?,
             }
         }
+        // One that is taken back counts as well: whoever decodes may have believed the first key.
+        self.count.set(self.count.get() + usize::from(is_named));
         if is_placeholder && num.0.is_none_or(|num| num >= self.attachments as u64) {
             return Err(de::Error::custom("an illegal placeholder"));
         }

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -44,8 +47,7 @@ pub(super) struct Client {
     members: Vec<Membership>,
     /// When the client has to be in a namespace at the latest; there until it is.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// How many bytes of events wait for their handlers.
-    waiting: usize,
+    waiting: Waiting,
     /// When a client that sends more than its handlers get done is given up; there while nothing is read from it.
     stalled: Option<Pin<Box<Sleep>>>,
     is_over: bool,
@@ -59,6 +61,42 @@ struct Membership {
     queue: VecDeque<Event>,
     /// Why it has to go, when everything in front of that is done.
     leaving: Option<DisconnectReason>,
+}
+
+/// How many bytes of events wait for their handlers, or are handled beside others.
+#[derive(Default)]
+struct Waiting {
+    queued: usize,
+    /// There once something was.
+    beside: Option<Arc<AtomicUsize>>,
+}
+
+/// An event that is handled beside others, until it is.
+struct Beside {
+    all: Arc<AtomicUsize>,
+    cost: usize,
+    engine: engineio::Sender,
+}
+
+impl Waiting {
+    /// Whether no more is to be read from the client.
+    fn is_too_much(&self) -> bool {
+        self.queued + self.beside.as_ref().map_or(0, |beside| beside.load(Ordering::Acquire)) > MAX_WAITING
+    }
+
+    fn begin_beside(&mut self, cost: usize, engine: &engineio::Sender) -> Beside {
+        let all = Arc::clone(self.beside.get_or_insert_default());
+        all.fetch_add(cost, Ordering::AcqRel);
+        Beside { all, cost, engine: engine.clone() }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.cost, Ordering::AcqRel);
+        // It may have waited for this; whether it has, it knows by itself.
+        self.engine.wake();
+    }
 }
 
 enum Doing {
@@ -84,7 +122,7 @@ impl Client {
             session,
             members: Vec::new(),
             deadline: Some(deadline),
-            waiting: 0,
+            waiting: Waiting::default(),
             stalled: None,
             is_over: false,
         }
@@ -95,7 +133,7 @@ impl Client {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.session.begin_turn();
         self.poll_members(cx);
-        while !self.is_over && self.waiting <= MAX_WAITING {
+        while !self.is_over && !self.waiting.is_too_much() {
             let Poll::Ready(received) = self.session.poll_recv(cx) else { break };
             match received {
                 Some(message) => self.receive(message, cx),
@@ -115,7 +153,7 @@ impl Client {
     /// While too much waits for handlers, nothing is read, and so it does not show whether the client is there. It is asked
     /// nothing either, so that it gives up after as long as it would take the server.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) {
-        if self.is_over || self.waiting <= MAX_WAITING {
+        if self.is_over || !self.waiting.is_too_much() {
             self.stalled = None;
             return;
         }
@@ -125,6 +163,10 @@ impl Client {
             self.engine.give_up();
         }
         self.session.wait_for_change(cx);
+        // An event that is handled beside others may have been done before it was waited for.
+        if !self.waiting.is_too_much() {
+            cx.waker().wake_by_ref();
+        }
         if self.engine.reason().is_some() {
             self.end(cx);
         }
@@ -215,10 +257,16 @@ impl Client {
     }
 
     fn connect(&mut self, name: &str, auth: Option<&Utf8Bytes>, cx: &mut Context<'_>) {
+        let limit = self.server.config.max_namespaces;
+        if self.members.len() >= limit {
+            self.members.retain(|member| !matches!(member.doing, Doing::Gone));
+        }
+        if self.members.len() >= limit {
+            return self.refuse(name, "Too many namespaces");
+        }
         let Some(socket) = self.server.enter(name, auth, &self.engine) else {
             log::invalid_namespace(&self.engine, name);
-            let error = Body::ConnectError(ConnectError::new("Invalid namespace").payload());
-            return self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
+            return self.refuse(name, "Invalid namespace");
         };
         socket.namespace().entered();
         let mut member =
@@ -231,6 +279,16 @@ impl Client {
         member.poll(cx, &mut self.waiting);
         self.members.push(member);
     }
+
+    fn refuse(&self, name: &str, why: &str) {
+        let error = Body::ConnectError(ConnectError::new(why).payload());
+        self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
+    }
+}
+
+/// What an event takes while it waits. Its name may be a copy.
+fn cost(event: &Event) -> usize {
+    event.arguments.held() + event.name.len() + OVERHEAD
 }
 
 impl Membership {
@@ -240,7 +298,7 @@ impl Membership {
     }
 
     /// Goes on with what is to be done, as far as it goes.
-    fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut usize) {
+    fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting) {
         self.notice_leave();
         let _span = log::enter(&self.socket);
         loop {
@@ -248,8 +306,8 @@ impl Membership {
                 Doing::Gone => return,
                 Doing::Nothing => match self.queue.pop_front() {
                     Some(event) => {
-                        *waiting -= event.arguments.len() + OVERHEAD;
-                        self.start(event);
+                        waiting.queued -= cost(&event);
+                        self.start(event, waiting);
                     }
                     None => match self.leaving {
                         Some(reason) => self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason))),
@@ -283,27 +341,29 @@ impl Membership {
     }
 
     /// An event has come.
-    fn receive(&mut self, event: Event, cx: &mut Context<'_>, waiting: &mut usize) {
+    fn receive(&mut self, event: Event, cx: &mut Context<'_>, waiting: &mut Waiting) {
         if matches!(self.doing, Doing::Nothing) && self.queue.is_empty() {
             let _span = log::enter(&self.socket);
-            self.start(event);
+            self.start(event, waiting);
         } else {
-            *waiting += event.arguments.len() + OVERHEAD;
+            waiting.queued += cost(&event);
             self.queue.push_back(event);
             return;
         }
         self.poll(cx, waiting);
     }
 
-    fn start(&mut self, event: Event) {
-        let name = event.name.clone();
+    fn start(&mut self, event: Event, waiting: &mut Waiting) {
+        let (name, cost) = (event.name.clone(), cost(&event));
         let dispatched = catch_unwind(AssertUnwindSafe(|| self.socket.dispatch(event)));
         match dispatched {
             Ok(Dispatched::Unheard) => log::unheard(&self.socket, &name),
             Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
             Ok(Dispatched::Concurrent(mut handling)) => {
                 let socket = self.socket.clone();
+                let beside = waiting.begin_beside(cost, &socket.shared.engine);
                 tokio::spawn(log::instrument(&self.socket, async move {
+                    let _beside = beside;
                     let outcome = poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await;
                     if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
                         socket.namespace().report(&socket, &name, &error);
@@ -315,7 +375,7 @@ impl Membership {
     }
 
     /// The middlewares have answered.
-    fn admitted(&mut self, admitted: Result<(), ConnectError>, waiting: &mut usize) {
+    fn admitted(&mut self, admitted: Result<(), ConnectError>, waiting: &mut Waiting) {
         match admitted {
             Ok(()) if self.leaving.is_none() => {
                 self.let_in();
@@ -348,8 +408,8 @@ impl Membership {
     }
 
     /// It was not let in, or has gone before it was.
-    fn refused(&mut self, waiting: &mut usize) {
-        *waiting -= self.queue.drain(..).map(|event| event.arguments.len() + OVERHEAD).sum::<usize>();
+    fn refused(&mut self, waiting: &mut Waiting) {
+        waiting.queued -= self.queue.drain(..).map(|event| cost(&event)).sum::<usize>();
         self.socket.gone();
         self.socket.namespace().rooms().remove(self.socket.id());
         self.doing = Doing::Gone;

@@ -21,6 +21,7 @@ pub struct Config {
     pub(super) engine: engineio::Config,
     pub(super) connect_timeout: Duration,
     pub(super) max_attachments: usize,
+    pub(super) max_namespaces: usize,
     pub(super) recovery: Option<Recovery>,
     pub(super) adapter: Option<Joined>,
     pub(super) cluster_timeout: Duration,
@@ -48,6 +49,7 @@ impl Config {
     /// | `engine` | [`engineio::Config::new`], below `/socket.io/` | |
     /// | `connect_timeout` | 45 s | a client whose middleware asks its user still has time |
     /// | `max_attachments` | 10 | node's decoder takes no more |
+    /// | `max_namespaces` | 100 | a pattern may take any name, and each namespace costs memory |
     /// | `recovery` | none | it costs memory |
     /// | `adapter` | none | a server is alone unless it is joined to others |
     /// | `cluster_timeout` | 5 s | a server that has not answered then has a problem |
@@ -57,6 +59,7 @@ impl Config {
             engine: engineio::Config::new().path("/socket.io/"),
             connect_timeout: Duration::from_secs(45),
             max_attachments: MAX_ATTACHMENTS,
+            max_namespaces: 100,
             recovery: None,
             adapter: None,
             cluster_timeout: Duration::from_secs(5),
@@ -125,6 +128,14 @@ impl Config {
     #[must_use]
     pub const fn max_attachments(mut self, limit: usize) -> Self {
         self.max_attachments = limit;
+        self
+    }
+
+    /// Sets in how many namespaces a client may be at a time; those that it is about to leave count. It is refused more,
+    /// with a connection error.
+    #[must_use]
+    pub const fn max_namespaces(mut self, limit: usize) -> Self {
+        self.max_namespaces = limit;
         self
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! Arguments, what clients say of themselves and the secrets of recovery are never told, of a session's id only the beginning.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 
 use super::{ConnectError, DisconnectReason, EventError, Local, Namespace, Socket, rooms::Targets};
 use crate::{
@@ -83,11 +83,11 @@ pub(super) fn received(packet: &Packet) {
         let (kind, event, bytes) = match &packet.body {
             Body::Connect(_) => ("connect", None, 0),
             Body::Disconnect => ("disconnect", None, 0),
-            Body::Event { name, arguments, .. } => ("event", Some(&**name), arguments.len()),
+            Body::Event { name, arguments, .. } => ("event", Some(Brief(&**name).to_string()), arguments.len()),
             Body::Ack { arguments, .. } => ("ack", None, arguments.len()),
             Body::ConnectError(_) => ("connect error", None, 0),
         };
-        tracing::trace!(target: "sockeye::socketio::client", namespace = &*packet.namespace, kind, event, bytes, "received");
+        tracing::trace!(target: "sockeye::socketio::client", namespace = Brief(&*packet.namespace).to_string(), kind, event, bytes, "received");
     }
     #[cfg(not(feature = "tracing"))]
     let _ = (packet, Body::Disconnect, Arguments::len);
@@ -126,7 +126,7 @@ pub(super) fn refused(socket: &Socket, error: &ConnectError) {
 /// A client asks for a namespace that there is not.
 pub(super) fn invalid_namespace(session: &engineio::Sender, name: &str) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "sockeye::socketio::client", session = ?session.id(), namespace = name, "there is no such namespace");
+    tracing::debug!(target: "sockeye::socketio::client", session = ?session.id(), namespace = %Brief(name), "there is no such namespace");
     #[cfg(not(feature = "tracing"))]
     let _ = (session, name);
 }
@@ -139,8 +139,39 @@ pub(super) fn left(socket: &Socket, reason: DisconnectReason) {
     let _ = (socket, reason);
 }
 
+/// How many bytes of what a client has chosen are told.
+const MAX_TOLD: usize = 200;
+
+/// The beginning of what may be as long as a client likes: the name of an event, or an error that cites its arguments.
+struct Brief<T>(T);
+
+impl<T: Display> Display for Brief<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut beginning = Beginning(String::new());
+        // An error says that there is more.
+        let is_all = write!(beginning, "{}", self.0).is_ok();
+        f.write_str(&beginning.0)?;
+        f.write_str(if is_all { "" } else { "…" })
+    }
+}
+
+struct Beginning(String);
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.len() >= MAX_TOLD {
+                return Err(fmt::Error);
+            }
+            self.0.push(character);
+        }
+        Ok(())
+    }
+}
+
 /// An event was not handled as it ought to be.
 pub(super) fn failed(socket: &Socket, event: &str, error: &EventError) {
+    let (event, error) = (Brief(event).to_string(), Brief(error));
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sockeye::socketio::socket", socket = %socket.id(), namespace = socket.namespace().name(), event, %error, "an event failed");
     #[cfg(not(feature = "tracing"))]
@@ -158,7 +189,7 @@ pub(super) fn unsent_ack(socket: &Socket) {
 /// An event came that nobody listens to.
 pub(super) fn unheard(socket: &Socket, event: &str) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "sockeye::socketio::socket", socket = %socket.id(), event, "nobody listens to an event");
+    tracing::debug!(target: "sockeye::socketio::socket", socket = %socket.id(), event = %Brief(event), "nobody listens to an event");
     #[cfg(not(feature = "tracing"))]
     let _ = (socket, event);
 }
@@ -201,4 +232,18 @@ pub(super) fn violation(session: &engineio::Sender, what: &dyn Display) {
     tracing::debug!(target: "sockeye::socketio::client", session = ?session.id(), %what, "a client is not understood");
     #[cfg(not(feature = "tracing"))]
     let _ = (session, what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_has_chosen_is_told_in_part() {
+        assert_eq!(Brief("short").to_string(), "short");
+        assert_eq!(Brief("x".repeat(MAX_TOLD)).to_string(), "x".repeat(MAX_TOLD));
+        let cited = EventError::Failed(format!("not {}", "€".repeat(100_000)).into());
+        let told = Brief(&cited).to_string();
+        assert!(told.starts_with("not €") && told.ends_with("€…") && told.len() < MAX_TOLD + 10, "{told}");
+    }
 }

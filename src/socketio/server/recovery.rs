@@ -206,7 +206,8 @@ impl State {
 
     /// Notes the event that the last offset is for.
     pub(super) fn note(&mut self, packet: &Arc<[Outgoing]>, targets: Targets) {
-        let bytes = packet.iter().map(Outgoing::len).sum::<usize>() + OVERHEAD;
+        let rooms = targets.rooms.iter().chain(&targets.except).map(|room| room.len() + 16).sum::<usize>();
+        let bytes = packet.iter().map(Outgoing::len).sum::<usize>() + rooms + OVERHEAD;
         self.bytes += bytes;
         let (offset, at) = (self.last, Instant::now());
         self.events.push_back(Noted { offset, at, packet: Arc::clone(packet), targets, bytes });
@@ -315,6 +316,10 @@ mod tests {
             assert!(memory.lock().bytes <= 10_000);
         }
         assert!(memory.lock().sessions.len() < 60);
+        for _ in 0..1000 {
+            send(&memory, "to a room whose name a client has chosen", to(&"x".repeat(3000)));
+        }
+        assert!(memory.lock().events.len() <= 3);
     }
 
     #[tokio::test]

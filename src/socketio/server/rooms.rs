@@ -98,20 +98,15 @@ impl Rooms {
 
     /// Removes a socket, from all rooms as well.
     pub(super) fn remove(&self, id: Sid) {
-        let mut gone = Vec::new();
-        let member = {
+        let (member, are_gone) = {
             let mut state = self.write();
-            let member = state.sockets.remove(&id);
-            for room in member.iter().flat_map(|member| &member.rooms) {
-                if state.leave(id, room) {
-                    gone.push(Arc::clone(room));
-                }
-            }
-            member
+            let Some(member) = state.sockets.remove(&id) else { return };
+            let are_gone: Vec<_> = member.rooms.iter().map(|room| state.leave(id, room)).collect();
+            (member, are_gone)
         };
         // What it holds is dropped outside of the lock.
-        for room in member.iter().flat_map(|member| &member.rooms) {
-            self.tell_left(room, id, gone.contains(room));
+        for (room, is_gone) in member.rooms.iter().zip(are_gone) {
+            self.tell_left(room, id, is_gone);
         }
     }
 
@@ -120,7 +115,8 @@ impl Rooms {
         let mut guard = self.write();
         let state = &mut *guard;
         let Some(member) = state.sockets.get_mut(&id) else { return };
-        if member.rooms.iter().any(|joined| **joined == *room) || id.as_str() == room {
+        // Looked up where that takes no longer for a client that is in very many.
+        if state.rooms.get(room).is_some_and(|members| members.contains_key(&id)) || id.as_str() == room {
             return;
         }
         let name = match state.rooms.get_key_value(room) {

@@ -10,6 +10,7 @@ mod peer;
 mod report;
 mod round;
 mod server;
+mod socketio;
 mod visit;
 mod wire;
 
@@ -24,6 +25,7 @@ use server::{Holding, Server};
 use wire::{OFFER, TEXT};
 
 const USAGE: &str = "usage: tests/soak/run [--connections 10000] [--minutes 10] [--record FILE.md]
+       tests/soak/run socketio [options]   (--help says which)
 
 Has so many clients of all sorts at once at the echo server, each of which comes again and again: honest, idle, broken
 and hostile ones. Then they go, and it is looked what stays. All of that happens four times, in a quarter of the time
@@ -40,13 +42,16 @@ struct Options {
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    if std::env::args().nth(1).is_some_and(|part| part == "socketio") {
+        return socketio::run(std::env::args().skip(2));
+    }
     let Some(options) = options()? else {
         print!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     };
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    let server = Server::start(&std::env::var("ECHO_SERVER")?)?;
+    let server = Server::start(&std::env::var("ECHO_SERVER")?, &["--listen", "127.0.0.1:0"])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(soak(&server, &options))
 }
@@ -66,7 +71,7 @@ async fn soak(server: &Server, options: &Options) -> Result<ExitCode, Box<dyn Er
     checks.iter().filter(|(_, holds)| !holds).for_each(|(check, _)| eprintln!("does not hold: {check}"));
     if let Some(path) = &options.record {
         let before = std::fs::read_to_string(path).unwrap_or_default();
-        std::fs::write(path, report::put_into(&before, &markdown))?;
+        std::fs::write(path, report::put_into(&before, "measured", &markdown))?;
     }
     Ok(if checks.iter().all(|(_, holds)| *holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -14,6 +14,10 @@ pub enum Outcome {
     Closed(u16),
     /// The server answered the request so.
     Status(u16),
+    /// Everything was as asked for, to the end that the visitor made.
+    Served,
+    /// The server knows the visitor's session no more.
+    Forgotten,
     /// The server ended the connection without more.
     Ended,
     /// The server reset the connection.
@@ -29,6 +33,8 @@ impl fmt::Display for Outcome {
         match self {
             Self::Closed(code) => write!(f, "closed {code}"),
             Self::Status(status) => write!(f, "status {status}"),
+            Self::Served => f.write_str("served"),
+            Self::Forgotten => f.write_str("forgotten"),
             Self::Ended => f.write_str("ended"),
             Self::Reset => f.write_str("reset"),
             Self::Left => f.write_str("left"),

@@ -57,7 +57,11 @@ impl Peer {
     }
 
     pub async fn upgrade(&mut self, server: SocketAddr, offer: Option<&str>) -> io::Result<()> {
-        self.write(format!("{}\r\n", wire::request(server, offer)).as_bytes()).await?;
+        self.upgrade_at(server, "/", offer).await
+    }
+
+    pub async fn upgrade_at(&mut self, server: SocketAddr, target: &str, offer: Option<&str>) -> io::Result<()> {
+        self.write(format!("{}\r\n", wire::request_for(server, target, offer)).as_bytes()).await?;
         let head = self.head().await?;
         if wire::is_upgrade(&head, offer) {
             Ok(())
@@ -185,6 +189,17 @@ impl Peer {
                 return Err(fault(format!("the end is {} bytes into a head", self.input.len())));
             }
         }
+    }
+
+    /// A response's body of this length.
+    pub async fn body(&mut self, len: usize) -> io::Result<Vec<u8>> {
+        while self.input.len() < len {
+            if !self.read().await? {
+                return Err(fault(format!("the end is {} bytes into a body of {len}", self.input.len())));
+            }
+        }
+        let rest = self.input.split_off(len);
+        Ok(std::mem::replace(&mut self.input, rest))
     }
 
     /// Reads what is behind a response to its end.

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write, fs, process::Command};
 
-use crate::{outcome::Count, round::Round, server::Holding};
+use crate::{
+    outcome::{Count, Tally},
+    round::Round,
+    server::Holding,
+};
 
 pub struct Report<'a> {
     pub command: &'a str,
@@ -27,15 +31,7 @@ impl Report<'_> {
     }
 
     fn faults(&self, out: &mut String) {
-        let mut faults: Vec<_> = self.rounds.iter().flat_map(|round| round.tally.faults()).collect();
-        faults.dedup();
-        faults.truncate(10);
-        if !faults.is_empty() {
-            let _ = writeln!(out, "\nThe first faults:\n");
-            faults.iter().for_each(|fault| {
-                let _ = writeln!(out, "* {fault}");
-            });
-        }
+        faults(out, self.rounds.iter().map(|round| &*round.tally));
     }
 
     fn memory(&self, out: &mut String) {
@@ -71,29 +67,46 @@ impl Report<'_> {
     }
 
     fn visits(&self, out: &mut String) {
-        let mut counts = BTreeMap::<_, Count>::new();
-        for (name, count) in self.rounds.iter().flat_map(|round| round.tally.counts()) {
-            let sum = counts.entry(name).or_default();
-            sum.faults += count.faults;
-            count.outcomes.into_iter().for_each(|(outcome, times)| *sum.outcomes.entry(outcome).or_default() += times);
-        }
-        let _ = writeln!(out, "\n## Who came, and how it ended\n");
-        let _ = writeln!(out, "| | connections | outcomes | faults |\n|---|---:|---|---:|");
-        for (name, count) in &counts {
-            let outcomes: Vec<_> =
-                count.outcomes.iter().map(|(outcome, times)| format!("{outcome}: {times}")).collect();
-            let _ = writeln!(out, "| {name} | {} | {} | {} |", count.visits(), outcomes.join(", "), count.faults);
-        }
-        let sum: u64 = counts.values().map(Count::visits).sum();
-        let _ = writeln!(out, "| all | {sum} | | {} |", counts.values().map(|count| count.faults).sum::<u64>());
+        visits(out, self.rounds.iter().map(|round| &*round.tally));
     }
+}
+
+/// The first faults of several rounds, in words.
+pub fn faults<'a>(out: &mut String, tallies: impl Iterator<Item = &'a Tally>) {
+    let mut faults: Vec<_> = tallies.flat_map(Tally::faults).collect();
+    faults.dedup();
+    faults.truncate(10);
+    if !faults.is_empty() {
+        let _ = writeln!(out, "\nThe first faults:\n");
+        faults.iter().for_each(|fault| {
+            let _ = writeln!(out, "* {fault}");
+        });
+    }
+}
+
+/// Who came, and how it ended, in several rounds.
+pub fn visits<'a>(out: &mut String, tallies: impl Iterator<Item = &'a Tally>) {
+    let mut counts = BTreeMap::<_, Count>::new();
+    for (name, count) in tallies.flat_map(Tally::counts) {
+        let sum = counts.entry(name).or_default();
+        sum.faults += count.faults;
+        count.outcomes.into_iter().for_each(|(outcome, times)| *sum.outcomes.entry(outcome).or_default() += times);
+    }
+    let _ = writeln!(out, "\n## Who came, and how it ended\n");
+    let _ = writeln!(out, "| | connections | outcomes | faults |\n|---|---:|---|---:|");
+    for (name, count) in &counts {
+        let outcomes: Vec<_> = count.outcomes.iter().map(|(outcome, times)| format!("{outcome}: {times}")).collect();
+        let _ = writeln!(out, "| {name} | {} | {} | {} |", count.visits(), outcomes.join(", "), count.faults);
+    }
+    let sum: u64 = counts.values().map(Count::visits).sum();
+    let _ = writeln!(out, "| all | {sum} | | {} |", counts.values().map(|count| count.faults).sum::<u64>());
 }
 
 pub fn mib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).unwrap_or_default().1;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -101,10 +114,10 @@ fn machine() -> String {
     format!("{name}, {cores} cores, {}", String::from_utf8_lossy(&kernel).trim())
 }
 
-/// Puts the report where `file` has the last one, between two comments, and leaves what is around it.
-pub fn put_into(file: &str, report: &str) -> String {
-    const MARKS: [&str; 2] = ["<!-- measured -->", "<!-- /measured -->"];
-    let around = file.split_once(MARKS[0]).and_then(|(front, rest)| Some((front, rest.split_once(MARKS[1])?.1)));
-    let (front, behind) = around.unwrap_or(("", "\n"));
-    format!("{front}{}\n\n{}\n\n{}{behind}", MARKS[0], report.trim(), MARKS[1])
+/// Puts the report where `file` has the last one of this name, between two comments, and leaves what is around it.
+pub fn put_into(file: &str, name: &str, report: &str) -> String {
+    let marks = [format!("<!-- {name} -->"), format!("<!-- /{name} -->")];
+    let around = file.split_once(&marks[0]).and_then(|(front, rest)| Some((front, rest.split_once(&marks[1])?.1)));
+    let (front, behind) = around.unwrap_or((file, "\n"));
+    format!("{front}{}\n\n{}\n\n{}{behind}", marks[0], report.trim(), marks[1])
 }

@@ -33,14 +33,14 @@ pub struct Holding {
 }
 
 impl Server {
-    /// Starts a server, and waits until it says `listening on ws://HOST:PORT`.
-    pub fn start(program: &str) -> io::Result<Self> {
+    /// Starts a server, and waits until it says `listening on ws://HOST:PORT`, or `http`.
+    pub fn start(program: &str, args: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|address| address.parse().ok());
+        let address = line.trim().split_once("://").and_then(|(_, address)| address.parse().ok());
         let address = address.ok_or_else(|| io::Error::other(format!("the server says {line:?}")))?;
         let complaints = Arc::<Mutex<String>>::default();
         let mut stderr = child.stderr.take().expect("it is piped");

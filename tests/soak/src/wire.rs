@@ -63,9 +63,14 @@ pub fn parse(input: &[u8]) -> Option<(u8, &[u8], usize)> {
 
 /// A request to upgrade, without the empty line behind it.
 pub fn request(address: SocketAddr, offer: Option<&str>) -> String {
+    request_for(address, "/", offer)
+}
+
+/// As [`request`], for another target.
+pub fn request_for(address: SocketAddr, target: &str, offer: Option<&str>) -> String {
     let extensions = offer.map(|offer| format!("Sec-WebSocket-Extensions: {offer}\r\n")).unwrap_or_default();
     format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {target} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}"
     )
 }
