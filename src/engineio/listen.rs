@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -19,7 +19,6 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     time::sleep,
 };
-use tower_service::Service;
 
 use super::{Engine, PeerAddress, patient::Patient};
 
@@ -53,10 +52,9 @@ impl Engine {
     /// As for [`listen`](Self::listen).
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let patience = self.registry.config.patience();
-        let service = self.into_service::<Whole>();
         loop {
             match listener.accept().await {
-                Ok((tcp, peer)) => drop(tokio::spawn(serve_connection(tcp, peer, patience, service.clone()))),
+                Ok((tcp, peer)) => drop(tokio::spawn(serve_connection(tcp, peer, patience, self.clone()))),
                 // Too many open files, mostly: some of them are closed soon.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
@@ -65,15 +63,19 @@ impl Engine {
 }
 
 /// Serves the requests of one connection.
-async fn serve_connection<S>(tcp: TcpStream, peer: SocketAddr, patience: Duration, service: S)
-where
-    S: Service<Request<Incoming>, Response = Response<Whole>, Error = Infallible, Future: Send> + Clone + Send,
-{
+async fn serve_connection(tcp: TcpStream, peer: SocketAddr, patience: Duration, engine: Engine) {
     // Small packets are to leave at once.
     let _ = tcp.set_nodelay(true);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(PeerAddress(peer));
-        service.clone().call(request)
+    let service = service_fn(move |request: Request<Incoming>| {
+        let engine = engine.clone();
+        async move {
+            if engine.takes(request.uri().path()) {
+                return Ok::<Response<Whole>, Infallible>(engine.respond_to(request, Some(PeerAddress(peer))).await);
+            }
+            let mut response = Response::new(Whole(None));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            Ok(response)
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);

@@ -49,6 +49,19 @@ impl Engine {
         R: Body<Data: Buf>,
         B: From<Bytes>,
     {
+        self.respond_to(request, None).await
+    }
+
+    /// As [`respond`](Self::respond), where it is known whose request it is.
+    pub(in crate::engineio) async fn respond_to<R, B>(
+        &self,
+        request: Request<R>,
+        peer: Option<PeerAddress>,
+    ) -> Response<B>
+    where
+        R: Body<Data: Buf>,
+        B: From<Bytes>,
+    {
         let (mut parts, body) = request.into_parts();
         let config = &self.registry.config;
         let mut response = match &config.cors {
@@ -58,9 +71,12 @@ impl Engine {
                 response
             }
             cors => {
-                let mut response = match self.answer(&mut parts, body).await {
+                let mut response = match self.answer(&mut parts, body, peer).await {
                     Ok(response) => response,
-                    Err(error) => self.refuse(&parts, &error),
+                    Err(error) => {
+                        note(peer, &mut parts);
+                        self.refuse(&parts, &error)
+                    }
                 };
                 if let Some(cors) = cors {
                     cors.mark(&parts.headers, response.headers_mut());
@@ -96,7 +112,12 @@ impl Engine {
         response
     }
 
-    async fn answer(&self, parts: &mut Parts, body: impl Body<Data: Buf>) -> Result<Answer, ConnectionError> {
+    async fn answer(
+        &self,
+        parts: &mut Parts,
+        body: impl Body<Data: Buf>,
+        peer: Option<PeerAddress>,
+    ) -> Result<Answer, ConnectionError> {
         let config = &self.registry.config;
         if let (Some(files), Some(rest)) = (&config.client_files, parts.uri.path().strip_prefix(&config.path))
             && let Some(response) = files.answer(&parts.method, rest, &parts.headers)
@@ -124,7 +145,10 @@ impl Engine {
             self.check_origin(parts)?;
         }
         match query.sid {
-            None => self.begin(parts, &query).await,
+            None => {
+                note(peer, parts);
+                self.begin(parts, &query).await
+            }
             Some(sid) => {
                 let session = sid.and_then(|sid| self.registry.get(sid));
                 let session = session.ok_or(ConnectionError::UnknownSid)?;
@@ -294,6 +318,13 @@ fn is_upgrade(parts: &Parts) -> bool {
     let protocols = parts.headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
     parts.extensions.get::<Protocol>().is_some()
         || protocols.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+}
+
+/// Notes whose request it is, where it matters: extensions take memory.
+fn note(peer: Option<PeerAddress>, parts: &mut Parts) {
+    if let Some(peer) = peer {
+        parts.extensions.insert(peer);
+    }
 }
 
 fn handshake(parts: &Parts) -> Result<Handshake, ConnectionError> {
