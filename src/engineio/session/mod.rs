@@ -46,6 +46,8 @@ pub struct Session {
     shared: Arc<Shared>,
     /// The WebSocket, if there is one.
     socket: Option<stream::Receiver>,
+    /// Whether something may have come by POST that is still to be received.
+    has_posts: bool,
     heartbeat: Heartbeat,
 }
 
@@ -85,7 +87,7 @@ impl Session {
     pub(super) fn new(shared: Arc<Shared>, socket: Option<stream::Receiver>) -> Self {
         let config = &shared.registry.config;
         let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout);
-        Self { shared, socket, heartbeat }
+        Self { shared, has_posts: socket.is_none(), socket, heartbeat }
     }
 
     /// A way to send into it.
@@ -105,6 +107,12 @@ impl Session {
     /// As [`recv`](Self::recv), for those who write futures by hand.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         loop {
+            if self.has_posts
+                && self.socket.is_some()
+                && let Some(message) = self.take_last_post()
+            {
+                return Poll::Ready(Some(message));
+            }
             let received = match &mut self.socket {
                 Some(socket) => Self::poll_socket(socket, &mut self.heartbeat, &self.shared, cx),
                 None => self.poll_posts(cx),
@@ -148,20 +156,20 @@ impl Session {
         Poll::Pending
     }
 
+    /// What came by POST before the client went over to its WebSocket is in front of what comes there.
+    fn take_last_post(&mut self) -> Option<Message> {
+        let mut state = self.shared.lock();
+        let message = state.polling.take_message();
+        self.has_posts = message.is_some() || state.polling.is_posting;
+        message
+    }
+
     fn poll_socket(
         socket: &mut stream::Receiver,
         heartbeat: &mut Heartbeat,
         shared: &Shared,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Message>> {
-        {
-            let mut state = shared.lock();
-            state.queue_later();
-            // What came by POST before the client went over is in front.
-            if let Some(message) = state.polling.take_message() {
-                return Poll::Ready(Some(message));
-            }
-        }
         loop {
             let Poll::Ready(received) = socket.poll_recv(cx) else {
                 let mut state = shared.lock();
