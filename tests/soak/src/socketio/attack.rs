@@ -248,6 +248,12 @@ pub async fn two_posts(visit: &mut Visit<'_>) -> io::Result<Outcome> {
     sleep(Duration::from_millis(200)).await;
     match session.try_post("40").await? {
         Response { status: 400, .. } => {}
+        // A busy server had not come to the first one, which is alone then.
+        Response { status: 200, .. } => {
+            first.write(&whole.as_bytes()[whole.len() - 5..]).await?;
+            answer(&mut first).await?;
+            return Ok(Outcome::Served);
+        }
         other => return Err(fault(format!("a second POST at once was answered by {other:?}"))),
     }
     tolerant(first.write(&whole.as_bytes()[whole.len() - 5..]).await)?;
@@ -271,7 +277,7 @@ pub async fn slow_post(visit: &mut Visit<'_>) -> io::Result<Outcome> {
         0 => {
             for byte in whole.as_bytes()[body..].chunks(1) {
                 peer.write(byte).await?;
-                sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(30)).await;
             }
             let Response { status, body } = answer(&mut peer).await?;
             if (status, &*body) != (200, "ok") {
