@@ -56,7 +56,8 @@ impl WebSocket {
 
     /// Begins a session, and joins the main namespace.
     pub async fn joined(server: SocketAddr, nth: usize) -> io::Result<Self> {
-        let mut this = Self::open(server, nth).await?;
+        let opened = Self::open(server, nth).await;
+        let mut this = opened.map_err(|error| io::Error::new(error.kind(), format!("while it opens: {error}")))?;
         this.join().await?;
         Ok(this)
     }
@@ -70,7 +71,8 @@ impl WebSocket {
     }
 
     pub async fn send(&mut self, text: &str) -> io::Result<()> {
-        self.peer.send(TEXT, text.as_bytes()).await
+        let sent = self.peer.send(TEXT, text.as_bytes()).await;
+        sent.map_err(|error| io::Error::new(error.kind(), format!("while {} is sent: {error}", brief(text))))
     }
 
     pub async fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
