@@ -20,6 +20,7 @@ pub struct Config {
     pub(super) upgrade_timeout: Duration,
     pub(super) max_payload: usize,
     pub(super) max_queued: usize,
+    pub(super) max_sessions: usize,
     pub(super) slow_client: SlowClient,
     pub(super) polling: bool,
     pub(super) websocket: bool,
@@ -47,6 +48,7 @@ impl Config {
     /// | `upgrade_timeout` | 10 s | |
     /// | `max_payload` | 1,000,000 bytes | what node takes, and tells its clients |
     /// | `max_queued` | 16 MiB | a session that reads too slowly is ended before it takes the memory of the others |
+    /// | `max_sessions` | no limit | what the machine can take is not known here |
     /// | `slow_client` | its session ends | what was sent is never missing in silence |
     /// | `transports` | polling and WebSocket, and the upgrade from one to the other | |
     /// | `http_compression` | bodies from 1,024 bytes on | shorter ones hardly shrink |
@@ -59,6 +61,7 @@ impl Config {
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             max_queued: 16 << 20,
+            max_sessions: usize::MAX,
             slow_client: SlowClient::End,
             polling: true,
             websocket: true,
@@ -114,6 +117,14 @@ impl Config {
     #[must_use]
     pub const fn max_queued(mut self, bytes: usize) -> Self {
         self.max_queued = bytes;
+        self
+    }
+
+    /// Sets how many sessions there may be, those among them that are in no namespace of Socket.IO yet. Who asks for one more
+    /// gets 503, for which clients try again.
+    #[must_use]
+    pub const fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
         self
     }
 

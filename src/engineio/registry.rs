@@ -2,14 +2,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::time::sleep;
 
-use super::{Config, Sid, session::Shared, sid::SidHasher};
+use super::{CloseReason, Config, Sid, session::Shared, sid::SidHasher};
 
 /// Over how many locks the sessions are spread.
 const SHARDS: usize = 16;
@@ -17,27 +17,52 @@ const SHARDS: usize = 16;
 /// The sessions of a server, by their ids.
 pub(super) struct Registry {
     pub(super) config: Config,
-    shards: [Mutex<HashMap<Sid, Arc<Shared>, SidHasher>>; SHARDS],
+    shards: [Mutex<Sessions>; SHARDS],
+    /// How many there are, and how many are about to be.
+    taken: AtomicUsize,
     is_closed: AtomicBool,
+}
+
+type Sessions = HashMap<Sid, (Arc<Shared>, Place), SidHasher>;
+
+/// The place of a session that there may be; dropped, there may be another one.
+pub(super) struct Place(Arc<Registry>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Registry {
     pub(super) fn new(config: Config) -> Self {
-        Self { config, shards: Default::default(), is_closed: AtomicBool::new(false) }
+        Self { config, shards: Default::default(), taken: AtomicUsize::new(0), is_closed: AtomicBool::new(false) }
     }
 
-    fn shard(&self, id: Sid) -> MutexGuard<'_, HashMap<Sid, Arc<Shared>, SidHasher>> {
+    fn shard(&self, id: Sid) -> MutexGuard<'_, Sessions> {
         // The last character is as random as the others.
         let shard = usize::from(id.as_str().as_bytes()[Sid::LEN - 1]) % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, id: Sid) -> Option<Arc<Shared>> {
-        self.shard(id).get(&id).cloned()
+        self.shard(id).get(&id).map(|(session, _)| Arc::clone(session))
     }
 
-    pub(super) fn insert(&self, session: &Arc<Shared>) {
-        self.shard(session.id).insert(session.id, Arc::clone(session));
+    /// A place for one more, if there may be one.
+    pub(super) fn take_place(self: &Arc<Self>) -> Option<Place> {
+        let max = self.config.max_sessions;
+        let one_more = |taken: usize| (taken < max && !self.is_closed()).then(|| taken + 1);
+        let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        taken.is_ok().then(|| Place(Arc::clone(self)))
+    }
+
+    pub(super) fn insert(&self, session: &Arc<Shared>, place: Place) {
+        self.shard(session.id).insert(session.id, (Arc::clone(session), place));
+        // It may have been closed meanwhile.
+        if self.is_closed() {
+            session.end(CloseReason::ForcedClose);
+        }
     }
 
     pub(super) fn remove(&self, id: Sid) {
@@ -68,7 +93,7 @@ impl Registry {
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Shared>> {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
-        shards.flat_map(|shard| shard.values().cloned().collect::<Vec<_>>()).collect()
+        shards.flat_map(|shard| shard.values().map(|(session, _)| Arc::clone(session)).collect::<Vec<_>>()).collect()
     }
 
     /// How many there are.

@@ -190,3 +190,37 @@ async fn post_waits_for_room_and_not_for_ever() {
     let _told = waiting.await.unwrap();
     until(|| engine.is_empty()).await;
 }
+
+#[tokio::test]
+async fn there_are_no_more_sessions_than_may_be() {
+    let mut server = serve(Config::new().max_sessions(2)).await;
+    let (polling, _sender) = server.open().await;
+    let (mut ws, _) = open_websocket(server.address, PATH, "").await;
+    let _websocket = server.begun().await;
+    for (path, more) in [(POLLING, &[][..]), ("/engine.io/?EIO=4&transport=websocket", WEBSOCKET)] {
+        let response = request(server.address, "GET", path, more, b"").await;
+        assert_eq!(response.told(), (503, ""));
+    }
+    // A session goes on, also to a WebSocket; one that ends makes room, and what never began takes none.
+    let mut over = polling.upgrade().await;
+    send(&mut ws, "1").await;
+    assert_eq!(closed(&mut ws).await, None);
+    until(|| server.engine.len() == 1).await;
+    for _ in 0..3 {
+        let refused = request(server.address, "GET", "/engine.io/?EIO=3&transport=polling", &[], b"").await;
+        assert_eq!(refused.status, 400);
+    }
+    let (mut ws, _) = open_websocket(server.address, PATH, "").await;
+    send(&mut ws, "4hello").await;
+    assert_eq!(text(&mut ws).await, "4hello");
+    send(&mut over, "4hello").await;
+    assert_eq!(text(&mut over).await, "4hello");
+}
+
+/// What asks for a WebSocket.
+const WEBSOCKET: &[(&str, &str)] = &[
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];

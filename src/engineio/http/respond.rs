@@ -19,6 +19,7 @@ use crate::{
     Compress, Config as WebSocketConfig, Limits, Message, Role, SlowReader, Utf8Bytes,
     engineio::{
         CloseReason, ConnectionError, Engine, Handshake, PeerAddress, Session, Sid, log,
+        registry::Place,
         session::{SLOW_READER, Shared, close},
     },
     hyper::{Opening, WebSocketUpgrade, read_head},
@@ -181,9 +182,9 @@ impl Engine {
         if parts.method != Method::GET && !is_websocket {
             return Err(ConnectionError::BadHandshakeMethod);
         }
-        if self.registry.is_closed() {
+        let Some(place) = self.registry.take_place() else {
             return Ok(empty(StatusCode::SERVICE_UNAVAILABLE));
-        }
+        };
         let handshake = handshake(parts)?;
         if let Some(allow) = &config.hooks.allow {
             allow(&handshake).await.map_err(ConnectionError::Forbidden)?;
@@ -195,7 +196,7 @@ impl Engine {
             let (accepted, opening) = self.accept(parts)?;
             response = accepted;
             edit_initial(self, &handshake, response.headers_mut());
-            tokio::spawn(self.clone().run_websocket(id, handshake, opening, query.base64));
+            tokio::spawn(self.clone().run_websocket(id, handshake, opening, query.base64, place));
         } else {
             response = payload(Bytes::from(open_packet(self, id, config.upgrades())));
             if let Some(cookie) = &config.cookie {
@@ -203,14 +204,14 @@ impl Engine {
             }
             edit_initial(self, &handshake, response.headers_mut());
             let shared = Arc::new(Shared::new(id, Arc::clone(&self.registry), handshake, None, query.base64));
-            self.registry.insert(&shared);
+            self.registry.insert(&shared, place);
             tokio::spawn(self.clone().run(Session::new(shared, None)));
         }
         Ok(response)
     }
 
     /// Runs a session that begins with a WebSocket, once that is open.
-    async fn run_websocket(self, id: Sid, handshake: Handshake, opening: Opening, base64: bool) {
+    async fn run_websocket(self, id: Sid, handshake: Handshake, opening: Opening, base64: bool, place: Place) {
         let Ok(ws) = opening.await else { return };
         let (sender, receiver) = ws.split();
         let open = Message::Text(open_packet(&self, id, false).into());
@@ -219,7 +220,7 @@ impl Engine {
         }
         let registry = Arc::clone(&self.registry);
         let shared = Arc::new(Shared::new(id, registry, handshake, Some(sender), base64));
-        self.registry.insert(&shared);
+        self.registry.insert(&shared, place);
         self.run(Session::new(shared, Some(receiver))).await;
     }
 
