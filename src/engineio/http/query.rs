@@ -32,18 +32,24 @@ impl Query {
     /// Of several parameters of a name the first one counts.
     pub(super) fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decoded(name), decoded(value));
-            match &*name {
-                "EIO" if parsed.version.is_none() => parsed.version = Some(Version::new(&value)),
-                "transport" if parsed.transport.is_none() => parsed.transport = Some(Transport::new(&value)),
-                "sid" if parsed.sid.is_none() => parsed.sid = Some(Sid::parse(&value)),
-                "b64" => parsed.base64 = !value.is_empty() && value != "0" && value != "false",
-                _ => {}
-            }
+        let mut rest = query;
+        while !rest.is_empty() {
+            let (pair, behind) = cut(rest, b'&');
+            let (name, value) = cut(pair, b'=');
+            parsed.take(&decoded(name), value);
+            rest = behind;
         }
         parsed
+    }
+
+    fn take(&mut self, name: &str, value: &str) {
+        match name {
+            "EIO" if self.version.is_none() => self.version = Some(Version::new(&decoded(value))),
+            "transport" if self.transport.is_none() => self.transport = Some(Transport::new(&decoded(value))),
+            "sid" if self.sid.is_none() => self.sid = Some(Sid::parse(&decoded(value))),
+            "b64" => self.base64 = !matches!(&*decoded(value), "" | "0" | "false"),
+            _ => {}
+        }
     }
 
     /// Whether it is the revision that is spoken here; if not, which one it is.
@@ -53,6 +59,14 @@ impl Query {
             Some(Version::Other(version)) => Err(version.clone()),
             None => Err(String::new()),
         }
+    }
+}
+
+/// What is in front of a byte, and what is behind it. It is short, so that a loop is faster than a search.
+fn cut(text: &str, byte: u8) -> (&str, &str) {
+    match text.bytes().position(|other| other == byte) {
+        Some(place) => (&text[..place], &text[place + 1..]),
+        None => (text, ""),
     }
 }
 
