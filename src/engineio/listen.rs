@@ -20,7 +20,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Engine, PeerAddress, patient::Patient};
+use super::{Engine, PeerAddress};
+use crate::hyper::Patient;
 
 /// How long a client may take over the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

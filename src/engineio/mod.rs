@@ -12,7 +12,6 @@ mod http;
 mod listen;
 mod log;
 mod packet;
-mod patient;
 mod payload;
 mod registry;
 mod service;

@@ -47,6 +47,8 @@
 //! `axum::serve` with axum's feature `http2` does the first of the two by itself, and has hyper's own windows.
 
 mod opening;
+#[cfg(feature = "socketio")]
+mod patient;
 mod rejection;
 mod request;
 mod response;
@@ -56,8 +58,6 @@ mod sockets;
 mod transport;
 mod upgrade;
 
-#[cfg(feature = "socketio")]
-pub(crate) use self::request::read_head;
 pub use self::{
     opening::Opening,
     rejection::Rejection,
@@ -66,3 +66,6 @@ pub use self::{
     sockets::Sockets,
     upgrade::WebSocketUpgrade,
 };
+#[cfg(feature = "socketio")]
+#[cfg(feature = "socketio")]
+pub(crate) use self::{patient::Patient, request::read_head};

@@ -5,9 +5,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper::upgrade::OnUpgrade;
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 
 use super::transport::Multiplexed;
 use crate::{
@@ -46,12 +50,14 @@ impl Opening {
         let deadline = after(options.config.limits.handshake_timeout);
         Self(Box::pin(async move {
             let upgraded = timeout_at(deadline, on_upgrade).await.map_err(|_| Timeout::Handshake)?;
-            let io = TokioIo::new(upgraded.map_err(failed)?);
+            let upgraded = upgraded.map_err(failed)?;
             let connection = Connection::server(options.config, deflate.as_ref(), Instant::now().into_std());
             let ws = if version == Version::Http2 {
-                WebSocket::new(Transport::new(Multiplexed::new(io)), connection, Inbox::new()).awaiting_end()
+                let io = Multiplexed::new(TokioIo::new(upgraded));
+                WebSocket::new(Transport::new(io), connection, Inbox::new()).awaiting_end()
             } else {
-                WebSocket::new(Transport::new(io), connection, Inbox::new())
+                let (transport, inbox) = connected(upgraded);
+                WebSocket::new(transport, connection, inbox)
             };
             let ws = ws.with_subprotocol(agreed.subprotocol.as_deref());
             let ws = match &options.budget {
@@ -64,6 +70,34 @@ impl Opening {
             })
         }))
     }
+}
+
+/// The connection that hyper has given up, and what it had read from it already. A TCP connection of its own has nothing of
+/// hyper around it any more.
+fn connected(upgraded: Upgraded) -> (Transport, Inbox) {
+    let mut inbox = Inbox::new();
+    match tcp(upgraded) {
+        Ok((tcp, read)) => {
+            if !read.is_empty() {
+                inbox.extend(&read);
+            }
+            (tcp.into(), inbox)
+        }
+        Err(upgraded) => (Transport::new(TokioIo::new(upgraded)), inbox),
+    }
+}
+
+fn tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "socketio")]
+    let upgraded = match upgraded.downcast::<TokioIo<super::Patient<TcpStream>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    Err(upgraded)
 }
 
 fn failed(error: hyper::Error) -> Error {

@@ -16,7 +16,7 @@ use crate::stream::after;
 ///
 /// hyper has no such limit: it would hold the body of a response for as long as the peer keeps the connection, though the
 /// session behind it has long ended.
-pub(super) struct Patient<S> {
+pub(crate) struct Patient<S> {
     io: S,
     limit: Duration,
     /// When a write that waits is given up.
@@ -24,8 +24,12 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) const fn new(io: S, limit: Duration) -> Self {
+    pub(crate) const fn new(io: S, limit: Duration) -> Self {
         Self { io, limit, stalled: None }
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.io
     }
 
     /// What has come of a write, or that it has waited for too long.
