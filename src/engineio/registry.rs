@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{CloseReason, Config, Sid, session::Shared, sid::SidHasher};
+use super::{Config, Sid, session::Shared, sid::SidHasher};
 
 /// Over how many locks the sessions are spread.
 const SHARDS: usize = 16;
@@ -59,10 +59,6 @@ impl Registry {
 
     pub(super) fn insert(&self, session: &Arc<Shared>, place: Place) {
         self.shard(session.id).insert(session.id, (Arc::clone(session), place));
-        // It may have been closed meanwhile.
-        if self.is_closed() {
-            session.end(CloseReason::ForcedClose);
-        }
     }
 
     pub(super) fn remove(&self, id: Sid) {

@@ -67,5 +67,4 @@ pub use self::{
     upgrade::WebSocketUpgrade,
 };
 #[cfg(feature = "socketio")]
-#[cfg(feature = "socketio")]
 pub(crate) use self::{patient::Patient, request::read_head};

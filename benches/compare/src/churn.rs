@@ -23,13 +23,22 @@ const AT_ONCE: usize = 16;
 ///
 /// A server that answers wrongly or not at all.
 pub fn handshakes(server: &Server, raw: bool, warm_up: Duration, time: Duration) -> io::Result<Sample> {
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(AT_ONCE);
     let request = wire::request(server.address, None).into_bytes();
-    let mut close = vec![];
-    wire::put_masked(&mut close, 0x80, Opcode::Close, &1000u16.to_be_bytes(), [0x37, 0xfa, 0x21, 0x3d]);
-    let script = Script { address: server.address, request, close, raw };
-    let mut visits = (0..AT_ONCE).map(|nth| script.open(&poll, nth)).collect::<io::Result<Vec<_>>>()?;
+    let script = Script { address: server.address, request, close: close(), raw };
+    sample(server, AT_ONCE, [warm_up, time], |poll, nth| script.open(poll, nth), |visit| visit.turn(&script))
+}
+
+/// Has so many visits under way, each of which is followed by another when it is over: a warm-up, then the time that counts.
+pub(crate) fn sample<V>(
+    server: &Server,
+    at_once: usize,
+    [warm_up, time]: [Duration; 2],
+    open: impl Fn(&Poll, usize) -> io::Result<V>,
+    turn: impl Fn(&mut V) -> io::Result<bool>,
+) -> io::Result<Sample> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(at_once);
+    let mut visits = (0..at_once).map(|nth| open(&poll, nth)).collect::<io::Result<Vec<_>>>()?;
     let mut run = |time: Duration| {
         let (began, mut count) = (Instant::now(), 0);
         while began.elapsed() < time {
@@ -39,9 +48,9 @@ pub fn handshakes(server: &Server, raw: bool, warm_up: Duration, time: Duration)
             }
             for event in &events {
                 let nth = event.token().0;
-                if visits[nth].turn(&script)? {
+                if turn(&mut visits[nth])? {
                     count += 1;
-                    visits[nth] = script.open(&poll, nth)?;
+                    visits[nth] = open(&poll, nth)?;
                 }
             }
         }
@@ -51,7 +60,38 @@ pub fn handshakes(server: &Server, raw: bool, warm_up: Duration, time: Duration)
     let before = server.process.cpu_time();
     let (count, elapsed) = run(time)?;
     let cpu = server.process.cpu_time() - before;
-    Ok(Sample::new(cpu, elapsed, count.into()))
+    Ok(Sample::new(cpu, elapsed, f64::from(count)))
+}
+
+/// A Close with the code 1000.
+pub(crate) fn close() -> Vec<u8> {
+    let mut close = vec![];
+    wire::put_masked(&mut close, 0x80, Opcode::Close, &1000u16.to_be_bytes(), [0x37, 0xfa, 0x21, 0x3d]);
+    close
+}
+
+/// Begins to connect.
+pub(crate) fn connect(address: SocketAddr, poll: &Poll, nth: usize) -> io::Result<TcpStream> {
+    let mut io = TcpStream::connect(address)?;
+    poll.registry().register(&mut io, Token(nth), Interest::READABLE | Interest::WRITABLE)?;
+    Ok(io)
+}
+
+/// Whether the connection is there by now.
+pub(crate) fn is_connected(io: &TcpStream) -> io::Result<bool> {
+    match io.peer_addr() {
+        Ok(_) => io.set_nodelay(true).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes what is so short that it always fits.
+pub(crate) fn write(io: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    match io.write(bytes)? {
+        n if n == bytes.len() => Ok(()),
+        _ => Err(io::Error::other("a new connection takes less than a handshake")),
+    }
 }
 
 struct Script {
@@ -76,9 +116,7 @@ enum State {
 
 impl Script {
     fn open(&self, poll: &Poll, nth: usize) -> io::Result<Visit> {
-        let mut io = TcpStream::connect(self.address)?;
-        poll.registry().register(&mut io, Token(nth), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Visit { io, state: State::Connecting, input: Vec::with_capacity(1024) })
+        Ok(Visit { io: connect(self.address, poll, nth)?, state: State::Connecting, input: Vec::with_capacity(1024) })
     }
 }
 
@@ -86,12 +124,10 @@ impl Visit {
     /// Goes on as far as it can; true when the visit is over.
     fn turn(&mut self, script: &Script) -> io::Result<bool> {
         if self.state == State::Connecting {
-            match self.io.peer_addr() {
-                Ok(_) => self.io.set_nodelay(true)?,
-                Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
-                Err(error) => return Err(error),
+            if !is_connected(&self.io)? {
+                return Ok(false);
             }
-            self.write(&script.request)?;
+            write(&mut self.io, &script.request)?;
             self.state = State::Upgrading;
         }
         let mut some = [0; 1024];
@@ -109,7 +145,7 @@ impl Visit {
             if self.state == State::Upgrading && !script.raw && wire::head_len(&self.input).is_some() {
                 wire::check_response(&self.input).map_err(io::Error::other)?;
                 self.input.clear();
-                self.write(&script.close)?;
+                write(&mut self.io, &script.close)?;
                 self.state = State::Closing;
             }
         }
@@ -120,14 +156,6 @@ impl Visit {
         match self.input.as_slice() {
             [0x88, _, 0x03, 0xe8, ..] => Ok(true),
             other => Err(io::Error::other(format!("the Close was answered by {other:02x?}"))),
-        }
-    }
-
-    /// Writes what is so short that it always fits.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.io.write(bytes)? {
-            n if n == bytes.len() => Ok(()),
-            _ => Err(io::Error::other("a new connection takes less than a handshake")),
         }
     }
 }

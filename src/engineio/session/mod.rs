@@ -4,8 +4,8 @@ mod heartbeat;
 mod outbox;
 mod polling;
 mod probe;
-mod room;
 mod shared;
+mod slow_client;
 
 use std::{
     fmt,
@@ -20,8 +20,8 @@ use tokio::task::coop;
 
 use self::heartbeat::{Beat, Heartbeat};
 pub(crate) use self::outbox::Outgoing;
-pub use self::room::SlowClient;
 use self::shared::Link;
+pub use self::slow_client::SlowClient;
 pub(super) use self::{
     probe::close,
     shared::{SLOW_READER, Shared},

@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     outbox::{Outbox, Outgoing},
-    room::Waiting,
+    slow_client::Waiting,
 };
 use crate::{
     CloseCode, Compress, Message,

@@ -1,18 +1,14 @@
 //! Connections that come and go.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
-    time::{Duration, Instant},
+    io::{self, ErrorKind, Read},
+    time::Duration,
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Poll, net::TcpStream};
 
 use super::{Entry, PATH, Step, join};
-use crate::{
-    sample::Sample,
-    server::Server,
-    wire::{self, Opcode},
-};
+use crate::{churn, sample::Sample, server::Server, wire};
 
 /// So many connections are on their way at a time.
 const AT_ONCE: usize = 64;
@@ -23,35 +19,9 @@ const AT_ONCE: usize = 64;
 ///
 /// A server that answers wrongly or not at all.
 pub fn connections(server: &Server, raw: bool, warm_up: Duration, time: Duration) -> io::Result<Sample> {
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(AT_ONCE);
-    let mut close = vec![];
-    wire::put_masked(&mut close, 0x80, Opcode::Close, &1000u16.to_be_bytes(), [0x37, 0xfa, 0x21, 0x3d]);
     let request = wire::request_to(&format!("{PATH}websocket"), server.address, None).into_bytes();
-    let script = Script { server, request, close, raw };
-    let mut visits = (0..AT_ONCE).map(|nth| script.open(&poll, nth)).collect::<io::Result<Vec<_>>>()?;
-    let mut run = |time: Duration| {
-        let (began, mut count) = (Instant::now(), 0);
-        while began.elapsed() < time {
-            poll.poll(&mut events, Some(wire::PATIENCE))?;
-            if events.is_empty() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "the server has stopped answering"));
-            }
-            for event in &events {
-                let nth = event.token().0;
-                if visits[nth].turn(&script)? {
-                    count += 1;
-                    visits[nth] = script.open(&poll, nth)?;
-                }
-            }
-        }
-        Ok((count, began.elapsed()))
-    };
-    run(warm_up)?;
-    let before = server.process.cpu_time();
-    let (count, elapsed) = run(time)?;
-    let cpu = server.process.cpu_time() - before;
-    Ok(Sample::new(cpu, elapsed, f64::from(count)))
+    let script = Script { server, request, close: churn::close(), raw };
+    churn::sample(server, AT_ONCE, [warm_up, time], |poll, nth| script.open(poll, nth), |visit| visit.turn(&script))
 }
 
 struct Script<'a> {
@@ -78,9 +48,12 @@ enum State {
 
 impl Script<'_> {
     fn open(&self, poll: &Poll, nth: usize) -> io::Result<Visit> {
-        let mut io = TcpStream::connect(self.server.address)?;
-        poll.registry().register(&mut io, Token(nth), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Visit { io, state: State::Connecting, entry: Entry::default(), echoed: 0 })
+        Ok(Visit {
+            io: churn::connect(self.server.address, poll, nth)?,
+            state: State::Connecting,
+            entry: Entry::default(),
+            echoed: 0,
+        })
     }
 }
 
@@ -88,12 +61,10 @@ impl Visit {
     /// Goes on as far as it can; true when the visit is over.
     fn turn(&mut self, script: &Script<'_>) -> io::Result<bool> {
         if self.state == State::Connecting {
-            match self.io.peer_addr() {
-                Ok(_) => self.io.set_nodelay(true)?,
-                Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
-                Err(error) => return Err(error),
+            if !churn::is_connected(&self.io)? {
+                return Ok(false);
             }
-            self.write(&script.request)?;
+            churn::write(&mut self.io, &script.request)?;
             self.state = State::Entering;
         }
         let mut some = [0; 1024];
@@ -109,28 +80,20 @@ impl Visit {
             if script.raw {
                 self.echoed += input.len();
                 match self.echoed.checked_sub(script.request.len()) {
-                    Some(0) => self.write(&join())?,
+                    Some(0) => churn::write(&mut self.io, &join())?,
                     Some(n) if n == join().len() => return Ok(true),
                     _ => {}
                 }
             } else if self.state == State::Entering {
                 match self.entry.receive(input).map_err(io::Error::other)? {
                     Step::Wait => {}
-                    Step::Join => self.write(&join())?,
+                    Step::Join => churn::write(&mut self.io, &join())?,
                     Step::Done => {
-                        self.write(&script.close)?;
+                        churn::write(&mut self.io, &script.close)?;
                         self.state = State::Closing;
                     }
                 }
             }
-        }
-    }
-
-    /// Writes what is so short that it always fits.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.io.write(bytes)? {
-            n if n == bytes.len() => Ok(()),
-            _ => Err(io::Error::other("a new connection takes less than a handshake")),
         }
     }
 }
