@@ -264,7 +264,7 @@ impl Engine {
         let body = session.poll().await?;
         let mut response = payload(Bytes::new());
         let threshold = self.registry.config.http_compression.unwrap_or(usize::MAX);
-        *response.body_mut() = compress(body, threshold, headers, response.headers_mut());
+        *response.body_mut() = compress(body, threshold, headers, response.headers_mut()).await;
         Ok(response)
     }
 
