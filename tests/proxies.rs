@@ -1,5 +1,12 @@
 //! Through real proxies: `tests/proxies/run` starts them and says where they are.
-#![cfg(all(feature = "client", feature = "deflate", feature = "http2", feature = "proxy", feature = "rustls"))]
+#![cfg(all(
+    feature = "client",
+    feature = "deflate",
+    feature = "http2",
+    feature = "proxy",
+    feature = "rustls",
+    feature = "socketio"
+))]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::env;
@@ -14,6 +21,8 @@ use sockeye::{
     },
     tls::ClientTls,
 };
+
+mod sio;
 
 fn port(name: &str) -> String {
     env::var(name).expect("tests/proxies/run sets it")
@@ -124,5 +133,33 @@ async fn client_goes_through_dante() {
         talk(connect(url).deflate(DeflateConfig::default()).proxy(proxy()).await.unwrap()).await;
         let nobody = connect("ws://127.0.0.1:1/").proxy(proxy()).await.unwrap_err();
         assert!(matches!(nobody, Error::Proxy(_)), "{nobody:?}");
+    }
+}
+
+/// What a browser's client does: it polls, goes over to a WebSocket, and comes back later with a WebSocket alone.
+#[tokio::test]
+#[ignore = "tests/proxies/run starts the proxies"]
+async fn socketio_behind_nginx_and_haproxy_polls_and_goes_over() {
+    let large = format!(r#"42["msg","{}"]"#, "a".repeat(900_000));
+    for name in ["NGINX", "HAPROXY"] {
+        let address = format!("127.0.0.1:{}", port(name)).parse().unwrap();
+        let client = sio::Client::open(address, "/socket.io/").await;
+        client.send("40").await;
+        assert!(client.get().await.text().starts_with("40{"));
+        // A poll waits at the server, and what is said meanwhile answers it.
+        let poll = client.poll();
+        client.send(r#"42["msg","while it waits"]"#).await;
+        assert_eq!(poll.await.unwrap().told(), (200, r#"42["msg","while it waits"]"#));
+        client.send(&large).await;
+        assert_eq!(client.get().await.told(), (200, &*large));
+        let mut ws = client.upgrade().await;
+        sio::send(&mut ws, &*large).await;
+        assert!(sio::text(&mut ws).await == large);
+
+        let (mut ws, _) = sio::open_websocket(address, "/socket.io/", "").await;
+        sio::send(&mut ws, "40").await;
+        assert!(sio::text(&mut ws).await.starts_with("40{"));
+        sio::send(&mut ws, r#"42["msg","alone"]"#).await;
+        assert_eq!(sio::text(&mut ws).await, r#"42["msg","alone"]"#);
     }
 }
