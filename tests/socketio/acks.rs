@@ -1,6 +1,6 @@
 //! Acknowledgements, both ways.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use sockeye::socketio::{Ack, AckError, BroadcastAckError, EmitError, Reply, Server, Socket, Value};
@@ -84,6 +84,31 @@ async fn servers_get_what_clients_answer() {
     peer.send(r#"30[6,"seven"]"#).await;
     peer.send("399[]").await;
     peer.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn acknowledgement_that_clients_do_not_take_is_an_error_and_not_sent() {
+    let io = Server::new();
+    let (errors, mut told) = unbounded_channel();
+    io.on_error(move |_, event, error| drop(errors.send(format!("{event}: {error}"))));
+    io.on_connect(|socket: Socket| async move {
+        answer_sync(&socket);
+        socket.on("reply", |_: Socket, count: usize| async move { Reply(vec![Bytes::from_static(b"x"); count]) });
+        socket.on("ack", |_: Socket, count: usize, ack: Ack| async move { ack.send(vec![Bytes::new(); count]) });
+        socket.on("keys", |_: Socket| async { Reply(BTreeMap::from([((1, 2), 3)])) });
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    for event in ["reply", "ack"] {
+        peer.send(&format!(r#"21["{event}",11]"#)).await;
+        peer.expect_nothing().await;
+        let error = unhung(told.recv()).await.unwrap();
+        assert!(error.starts_with(event) && error.contains("11 attachments, at most 10"), "{error}");
+    }
+    peer.send(r#"21["keys"]"#).await;
+    let error = unhung(told.recv()).await.unwrap();
+    assert!(error.starts_with("keys: an acknowledgement that cannot be sent: "), "{error}");
+    peer.send(r#"22["reply",10]"#).await;
+    assert!(peer.recv().await.starts_with("610-2["));
 }
 
 #[tokio::test]

@@ -66,6 +66,41 @@ async fn panic_of_a_handler_is_reported_and_hurts_nobody() {
 }
 
 #[tokio::test]
+async fn panic_of_a_listener_of_errors_or_of_a_pattern_ends_no_session() {
+    let io = Server::new();
+    let (left, mut has_left) = unbounded_channel();
+    io.on_error(|_, _, _| panic_of_a_test());
+    io.on_connect(move |socket: Socket| {
+        let left = left.clone();
+        async move {
+            answer_sync(&socket);
+            socket.on("wrong", |_: Socket, _: u32| async {});
+            socket.on_disconnect(move |_: Socket, _| {
+                let _ = left.send(());
+                async {}
+            });
+        }
+    });
+    io.of_those(|name, _| {
+        if name == "/panic" {
+            panic_of_a_test();
+        }
+        name == "/next"
+    });
+    io.of_those(|name, _| name == "/panic too");
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    peer.send(r#"2["wrong","text"]"#).await;
+    peer.expect_nothing().await;
+    peer.send("0/panic").await;
+    peer.expect(r#"4/panic,{"message":"Invalid namespace"}"#).await;
+    peer.join("0/next").await;
+    peer.join("0/panic too").await;
+    peer.expect_nothing().await;
+    drop(peer);
+    assert_eq!(unhung(has_left.recv()).await, Some(()));
+}
+
+#[tokio::test]
 async fn panic_of_a_middleware_refuses_and_is_reported() {
     let (io, reported) = reporting(Config::new());
     io.middleware(|socket: Socket| async move {

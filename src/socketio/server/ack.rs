@@ -10,7 +10,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::Socket;
+use super::{EmitError, Socket};
 use crate::{
     Utf8Bytes,
     engineio::Sid,
@@ -40,12 +40,11 @@ impl Ack {
     ///
     /// # Errors
     ///
-    /// If the arguments cannot be said in JSON.
-    pub fn send(mut self, arguments: impl ToArguments) -> Result<(), ArgumentsError> {
+    /// If the arguments cannot be said in JSON, or have more attachments than clients take.
+    pub fn send(mut self, arguments: impl ToArguments) -> Result<(), EmitError> {
         if let Some(id) = self.id {
-            let arguments = arguments.into_arguments()?;
+            self.socket.acknowledge(id, arguments)?;
             self.id = None;
-            self.socket.acknowledge(id, arguments);
         }
         Ok(())
     }
@@ -65,7 +64,7 @@ impl Drop for Ack {
 pub enum AckError {
     /// The event could not be sent: its name or its arguments are at fault.
     #[error(transparent)]
-    Emit(#[from] super::EmitError),
+    Emit(#[from] EmitError),
     /// The event was dropped, as too much waits for the client and
     /// [`SlowClient::Drop`](crate::engineio::SlowClient::Drop) wants it.
     #[error("too much waits for the client, and the event was dropped")]

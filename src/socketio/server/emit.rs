@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Why an event was not sent: the caller's fault.
+/// Why an event, or an acknowledgement, was not sent: the caller's fault.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
@@ -32,6 +32,15 @@ pub enum EmitError {
     Arguments(#[from] ArgumentsError),
 }
 
+/// Arguments that clients take.
+pub(super) fn sendable(namespace: &Namespace, arguments: impl ToArguments) -> Result<Arguments, EmitError> {
+    let (arguments, limit) = (arguments.into_arguments()?, namespace.max_attachments());
+    match arguments.attachments().len() {
+        count if count > limit => Err(EmitError::TooManyAttachments { count, limit }),
+        _ => Ok(arguments),
+    }
+}
+
 /// An event that may be sent.
 pub(super) struct Event<'a> {
     pub(super) name: &'a str,
@@ -43,11 +52,7 @@ impl<'a> Event<'a> {
         if is_reserved(name) {
             return Err(EmitError::ReservedName(name.into()));
         }
-        let (arguments, limit) = (arguments.into_arguments()?, namespace.max_attachments());
-        match arguments.attachments().len() {
-            count if count > limit => Err(EmitError::TooManyAttachments { count, limit }),
-            _ => Ok(Self { name, arguments }),
-        }
+        Ok(Self { name, arguments: sendable(namespace, arguments)? })
     }
 
     fn encoded(&self, namespace: &Namespace, id: Option<u64>, offset: Option<&str>) -> Encoded {

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use super::{Ack, Socket};
+use super::{Ack, EmitError, Socket};
 use crate::{
     Utf8Bytes,
     socketio::{ArgumentsError, FromArguments, ToArguments, packet::Arguments},
@@ -28,6 +28,9 @@ pub enum EventError {
     /// Its arguments are not what the handler takes: the client's fault, or the handler's.
     #[error("arguments that the handler does not take: {0}")]
     Arguments(#[from] ArgumentsError),
+    /// The acknowledgement that the handler has returned cannot be sent: the handler's fault.
+    #[error("an acknowledgement that cannot be sent: {0}")]
+    Unsent(EmitError),
     /// The handler, or a middleware, has returned an error.
     #[error("{0}")]
     Failed(Box<dyn std::error::Error + Send + Sync>),
@@ -167,13 +170,13 @@ impl IntoReply for () {
 impl<T: ToArguments> IntoReply for Reply<T> {
     fn reply(self, event: &Event) -> Result<(), EventError> {
         if let Some(id) = event.ack {
-            event.socket.acknowledge(id, self.0.into_arguments()?);
+            event.socket.acknowledge(id, self.0).map_err(EventError::Unsent)?;
         }
         Ok(())
     }
 
     fn answer(self) -> Result<Option<Arguments>, EventError> {
-        Ok(Some(self.0.to_arguments()?))
+        Ok(Some(self.0.into_arguments().map_err(|error| EventError::Unsent(error.into()))?))
     }
 }
 

@@ -175,7 +175,11 @@ pub(super) fn failed(socket: &Socket, event: &str, error: &EventError) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sockeye::socketio::socket", socket = %socket.id(), namespace = socket.namespace().name(), event, %error, "an event failed");
     #[cfg(not(feature = "tracing"))]
-    eprintln!("sockeye: event {event:?} of socket {} in {:?}: {error}", socket.id(), socket.namespace().name());
+    super::stderr::say(format_args!(
+        "event {event:?} of socket {} in {:?}: {error}",
+        socket.id(),
+        socket.namespace().name()
+    ));
 }
 
 /// A client waits for an acknowledgement that is not sent.
@@ -199,7 +203,7 @@ pub(super) fn server_side(namespace: &Namespace, event: &str, error: &EventError
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sockeye::socketio::namespace", namespace = namespace.name(), event, %error, "an event of another server failed");
     #[cfg(not(feature = "tracing"))]
-    eprintln!("sockeye: event {event:?} of another server in {:?}: {error}", namespace.name());
+    super::stderr::say(format_args!("event {event:?} of another server in {:?}: {error}", namespace.name()));
 }
 
 /// What an application wants to be told has panicked.
@@ -207,7 +211,7 @@ pub(super) fn panicked(what: &str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sockeye::socketio::namespace", "{what} panicked");
     #[cfg(not(feature = "tracing"))]
-    eprintln!("sockeye: {what} panicked");
+    super::stderr::say(format_args!("{what} panicked"));
 }
 
 /// Something goes to other servers, or has come from one.
@@ -223,7 +227,7 @@ pub(super) fn cluster(local: &Local, what: &dyn Display) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sockeye::socketio::adapter", server = %local.server(), namespace = local.namespace(), %what, "the cluster failed");
     #[cfg(not(feature = "tracing"))]
-    eprintln!("sockeye: cluster of {:?}: {what}", local.namespace());
+    super::stderr::say(format_args!("cluster of {:?}: {what}", local.namespace()));
 }
 
 /// A client sent what it must not, and its connection is closed.

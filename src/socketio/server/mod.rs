@@ -18,6 +18,8 @@ mod remote;
 mod rooms;
 mod server_side;
 mod socket;
+#[cfg(not(feature = "tracing"))]
+mod stderr;
 mod waiting;
 
 use std::{
@@ -318,7 +320,8 @@ impl Shared {
         }
         let patterns = read(&self.patterns).clone();
         let said = serde_json::from_str(auth.map_or("{}", Utf8Bytes::as_str)).ok()?;
-        let pattern = patterns.into_iter().find(|pattern| (pattern.takes)(name, &said))?;
+        let takes = |pattern: &Pattern| contained("the pattern of a namespace", || (pattern.takes)(name, &said));
+        let pattern = patterns.into_iter().find(|pattern| takes(pattern).unwrap_or(false))?;
         Some(self.insert(name, Namespace::new(name, self, pattern.hooks, true), enter))
     }
 
@@ -343,9 +346,7 @@ impl Shared {
             log::made(&made);
             let listeners = read(&self.on_new_namespace).clone();
             for listener in listeners {
-                if catch_unwind(AssertUnwindSafe(|| listener(&made))).is_err() {
-                    log::panicked("a listener of namespaces");
-                }
+                contained("a listener of namespaces", || listener(&made));
             }
         } else {
             made.close();
@@ -392,6 +393,15 @@ fn recover(namespace: &Namespace, engine: &engineio::Sender, auth: &Utf8Bytes) -
     }
     socket.let_in();
     Some(socket)
+}
+
+/// Calls what an application has written; a panic of it is told, and goes no further.
+fn contained<T>(what: &str, call: impl FnOnce() -> T) -> Option<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    if outcome.is_err() {
+        log::panicked(what);
+    }
+    outcome.ok()
 }
 
 // Nothing of an application's runs under a lock, so that nothing panics there.

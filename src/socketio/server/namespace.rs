@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, RwLock, Weak,
@@ -11,7 +10,7 @@ use std::{
 
 use super::{
     Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket, RoomEvent,
-    Shared as ServerShared, Socket, cluster::Cluster, config::Joined, handler::IntoOutcome, log, read,
+    Shared as ServerShared, Socket, cluster::Cluster, config::Joined, contained, handler::IntoOutcome, log, read,
     recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
 };
 use crate::{
@@ -96,9 +95,7 @@ impl Hooks {
     pub(super) fn tell_room(&self, event: &RoomEvent) {
         let listeners = read(&self.rooms).clone();
         for listener in listeners {
-            if catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
-                log::panicked("a listener of rooms");
-            }
+            contained("a listener of rooms", || listener(event));
         }
     }
 
@@ -382,7 +379,7 @@ impl Namespace {
     pub(super) fn report(&self, socket: &Socket, event: &Utf8Bytes, error: &EventError) {
         let listener = read(&self.shared.hooks.error).clone();
         match listener {
-            Some(listener) => listener(socket, event, error),
+            Some(listener) => drop(contained("a listener of errors", || listener(socket, event, error))),
             None => log::failed(socket, event, error),
         }
     }

@@ -15,7 +15,7 @@ use super::{
     Acknowledged, Broadcast, DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, Namespace,
     ack::Acks,
     client::poll_caught,
-    emit,
+    emit::{self, sendable},
     handler::IntoOutcome,
     listeners::{Dispatched, Farewell, Listeners},
     lock, log,
@@ -324,11 +324,13 @@ impl Socket {
             && self.shared.engine.offer_later(packet)
     }
 
-    pub(super) fn acknowledge(&self, id: u64, arguments: Arguments) {
+    pub(super) fn acknowledge(&self, id: u64, arguments: impl ToArguments) -> Result<(), EmitError> {
+        let arguments = sendable(self.namespace(), arguments)?;
         let ack = encode(self.namespace().name(), &Body::Ack { id, arguments });
         if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
             self.shared.engine.send_all(ack.into_outgoing(Compress::Auto));
         }
+        Ok(())
     }
 
     // ── where it is ──
