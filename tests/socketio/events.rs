@@ -331,8 +331,8 @@ async fn arguments_that_a_handler_does_not_take_are_reported() {
     .await;
     for (packet, event, words) in [
         (r#"21["number","one"]"#, "number", "expected u32"),
-        (r#"22["number"]"#, "number", "arguments that the handler does not take"),
-        (r#"23["bytes",7]"#, "bytes", "arguments that the handler does not take"),
+        (r#"22["number"]"#, "number", "what was sent is not what the handler takes: argument 1"),
+        (r#"23["bytes",7]"#, "bytes", "what was sent is not what the handler takes: argument 1"),
         (r#"24["failing"]"#, "failing", "out of fish"),
     ] {
         peer.send(packet).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor, value::StringDeserializer,
+    Unexpected, VariantAccess, Visitor, value::StringDeserializer,
 };
 
 use crate::socketio::packet::PLACEHOLDER;
@@ -32,6 +32,16 @@ impl<'a, T> Attached<'a, T> {
     }
 }
 
+/// What JSON says by itself, so that it is seen where a placeholder stands instead of it.
+macro_rules! take_any {
+    ($($method:ident)+) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            let visitor = self.with(visitor);
+            self.inner.deserialize_any(visitor)
+        })+
+    };
+}
+
 macro_rules! hand_on {
     ($($method:ident)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -44,11 +54,14 @@ macro_rules! hand_on {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Attached<'_, D> {
     type Error = D::Error;
 
+    take_any! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_unit deserialize_seq
+    }
+
     hand_on! {
-        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
-        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char
-        deserialize_str deserialize_string deserialize_option deserialize_unit deserialize_seq deserialize_map
-        deserialize_identifier
+        deserialize_i128 deserialize_u128 deserialize_option deserialize_map deserialize_identifier
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -158,13 +171,13 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Attached<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<V::Value, A::Error> {
-        let mut first = None;
-        if self.takes_bytes {
-            first = members.next_key::<String>()?;
-            if first.as_deref() == Some(PLACEHOLDER) {
-                let bytes = attachment(members, self.attachments)?;
-                return self.inner.visit_byte_buf(bytes);
-            }
+        let first = members.next_key::<String>()?;
+        if first.as_deref() == Some(PLACEHOLDER) {
+            let bytes = attachment(members, self.attachments)?;
+            return match self.takes_bytes {
+                true => self.inner.visit_byte_buf(bytes.to_vec()),
+                false => Err(A::Error::invalid_type(Unexpected::Other("binary data"), &self.inner)),
+            };
         }
         let members = self.with(Members { first, members });
         self.inner.visit_map(members)
@@ -258,7 +271,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Attached<'_, A> {
 }
 
 /// What a placeholder stands for, behind its first key.
-fn attachment<'de, A: MapAccess<'de>>(mut members: A, attachments: &[Bytes]) -> Result<Vec<u8>, A::Error> {
+fn attachment<'de, 'a, A: MapAccess<'de>>(mut members: A, attachments: &'a [Bytes]) -> Result<&'a [u8], A::Error> {
     let (is_one, mut num) = (members.next_value::<bool>()?, None);
     while let Some(key) = members.next_key::<String>()? {
         if key == "num" {
@@ -268,7 +281,5 @@ fn attachment<'de, A: MapAccess<'de>>(mut members: A, attachments: &[Bytes]) -> 
         }
     }
     let bytes = num.filter(|_| is_one).and_then(|num| attachments.get(num));
-    bytes
-        .map(|bytes| bytes.to_vec())
-        .ok_or_else(|| A::Error::custom("a placeholder for an attachment that there is not"))
+    bytes.map(Bytes::as_ref).ok_or_else(|| A::Error::custom("a placeholder for an attachment that there is not"))
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::de::{
-    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor,
     value::UnitDeserializer,
 };
 
@@ -15,15 +15,23 @@ pub(super) fn decode<T: DeserializeOwned>(arguments: &Arguments, is_tuple: bool)
     }
     let elements = arguments.elements();
     if elements == "]" {
-        return T::deserialize(UnitDeserializer::<serde_json::Error>::new());
+        return T::deserialize(UnitDeserializer::<serde_json::Error>::new()).map_err(|_| missing(1));
     }
     // What follows the first one is not looked at.
     let mut json = serde_json::Deserializer::from_str(elements);
-    if arguments.attachments.is_empty() {
-        T::deserialize(&mut json)
-    } else {
-        T::deserialize(Attached::new(&mut json, &arguments.attachments))
-    }
+    let decoded = match &*arguments.attachments {
+        [] => T::deserialize(&mut json),
+        attachments => T::deserialize(Attached::new(&mut json, attachments)),
+    };
+    decoded.map_err(|error| wrong(1, error))
+}
+
+fn wrong<E: de::Error>(number: usize, error: E) -> E {
+    E::custom(format_args!("argument {number}: {error}"))
+}
+
+fn missing<E: de::Error>(number: usize) -> E {
+    E::custom(format_args!("argument {number} is missing"))
 }
 
 /// Deserializes all arguments, however many they are.
@@ -75,7 +83,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tuple<'de, V> {
         if self.arguments.name_end.is_some() {
             elements.next_element::<IgnoredAny>()?;
         }
-        let value = self.visitor.visit_seq(Padded { elements: &mut elements, arguments: self.arguments })?;
+        let value = self.visitor.visit_seq(Padded { elements: &mut elements, arguments: self.arguments, count: 0 })?;
         IgnoredAny.visit_seq(elements)?;
         Ok(value)
     }
@@ -85,6 +93,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tuple<'de, V> {
 struct Padded<'a, 'de, A> {
     elements: &'a mut A,
     arguments: &'de Arguments,
+    /// How many there were so far.
+    count: usize,
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<'_, 'de, A> {
@@ -93,9 +103,15 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<'_, 'de, A> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
         let mut seed = Some(seed);
         let element = Element { seed: &mut seed, arguments: self.arguments };
-        match self.elements.next_element_seed(element)? {
-            Some(value) => Ok(Some(value)),
-            None => seed.take().map(|seed| seed.deserialize(UnitDeserializer::new())).transpose(),
+        self.count += 1;
+        let number = self.count;
+        match self.elements.next_element_seed(element) {
+            Ok(Some(value)) => Ok(Some(value)),
+            Ok(None) => {
+                let seed = seed.take().ok_or_else(|| missing(number))?;
+                seed.deserialize(UnitDeserializer::<A::Error>::new()).map(Some).map_err(|_| missing(number))
+            }
+            Err(error) => Err(wrong(number, error)),
         }
     }
 }

@@ -14,8 +14,9 @@ use super::packet::Arguments;
 
 /// What can be sent as the arguments of an event: whatever serde can serialize.
 ///
-/// A tuple is several arguments, `()` is none, and anything else, arrays among it, is one. What is serialized as bytes,
-/// such as [`Bytes`](bytes::Bytes), becomes an attachment, wherever it stands. [`Arguments`] go on as they came.
+/// A tuple is several arguments, `()` is none, and anything else, arrays and structs among it, is one. What is serialized as
+/// bytes, such as [`Bytes`](bytes::Bytes), becomes an attachment, wherever it stands; a `Vec<u8>` is a list of numbers to
+/// serde. [`Arguments`] go on as they came.
 pub trait ToArguments {
     /// The arguments.
     ///
@@ -40,7 +41,8 @@ pub trait ToArguments {
 /// What the arguments of an event can be decoded to: whatever serde can deserialize.
 ///
 /// A tuple is several arguments, and anything else is the first one. What is missing is as good as `null`, and what is left
-/// over is ignored, as in JavaScript. Bytes come from attachments. [`Arguments`] are what came, undecoded.
+/// over is ignored, as in JavaScript. Attachments become bytes, as [`Bytes`](bytes::Bytes) takes them, which takes texts
+/// and lists of numbers as well; a `Vec<u8>` takes nothing but a list. [`Arguments`] are what came, undecoded.
 pub trait FromArguments: Sized {
     /// Decodes the arguments.
     ///
@@ -61,8 +63,15 @@ pub trait FromArguments: Sized {
 
 /// Arguments that are not what is wanted, or cannot be sent.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
 pub struct ArgumentsError(#[from] serde_json::Error);
+
+impl fmt::Display for ArgumentsError {
+    /// Without serde_json's line and column: nobody sees the text that they are about.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, place) = (self.0.to_string(), format!(" at line {} column {}", self.0.line(), self.0.column()));
+        f.write_str(whole.strip_suffix(&place).unwrap_or(&whole))
+    }
+}
 
 impl<T: Serialize + ?Sized> ToArguments for T {
     fn to_arguments(&self) -> Result<Arguments, ArgumentsError> {
@@ -227,11 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_was_wanted() {
-        let arguments = ("text", Bytes::from_static(b"a")).to_arguments().expect("bytes");
-        let error = <(u8, Bytes)>::from_arguments(&arguments).expect_err("it is a text").to_string();
-        assert!(error.contains("invalid type: string \"text\", expected u8"), "{error}");
-        let error = u8::from_arguments(&arguments).expect_err("it is a text").to_string();
-        assert!(error.contains("expected u8"), "{error}");
+    fn an_error_says_which_argument_is_wrong_and_what_was_wanted() {
+        fn error<T: FromArguments>(sent: impl ToArguments) -> String {
+            let arguments = sent.to_arguments().expect("it can be sent");
+            T::from_arguments(&arguments).err().expect("it is not what is wanted").to_string()
+        }
+        let bytes = Bytes::from_static(b"a");
+        assert_eq!(error::<(u8, u8)>((1, "text")), r#"argument 2: invalid type: string "text", expected u8"#);
+        assert_eq!(error::<(u8, Bytes)>(("text", &bytes)), r#"argument 1: invalid type: string "text", expected u8"#);
+        assert_eq!(error::<u8>("text"), r#"argument 1: invalid type: string "text", expected u8"#);
+        assert_eq!(error::<(u8, u8)>((1,)), "argument 2 is missing");
+        assert_eq!(error::<u8>(()), "argument 1 is missing");
+        for told in [error::<String>(&bytes), error::<(String, u8)>((&bytes, 1))] {
+            assert_eq!(told, "argument 1: invalid type: binary data, expected a string");
+        }
+        assert_eq!(error::<Vec<u8>>(&bytes), "argument 1: invalid type: binary data, expected a sequence");
+        let told = error::<(u8, Message)>((1, BTreeMap::from([("text", &bytes), ("image", &bytes)])));
+        assert_eq!(told, "argument 2: invalid type: binary data, expected a string");
+        assert_eq!(error::<Message>(&bytes), "argument 1: invalid type: binary data, expected struct Message");
     }
 }

@@ -26,7 +26,7 @@ pub struct Event {
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// Its arguments are not what the handler takes: the client's fault, or the handler's.
-    #[error("arguments that the handler does not take: {0}")]
+    #[error("what was sent is not what the handler takes: {0}")]
     Arguments(#[from] ArgumentsError),
     /// The acknowledgement that the handler has returned cannot be sent: the handler's fault.
     #[error("an acknowledgement that cannot be sent: {0}")]
