@@ -23,7 +23,7 @@ type Posted = Arc<Mutex<HashMap<String, String>>>;
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let port = match arguments.iter().position(|argument| argument == "--port") {
-        Some(place) => arguments.get(place + 1).ok_or("--port wants a number")?.parse()?,
+        Some(place) => arguments.get(place + 1).and_then(|port| port.parse().ok()).ok_or("--port wants a number")?,
         None => 3000,
     };
     // The suites ask `localhost`, which is either address.

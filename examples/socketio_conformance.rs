@@ -20,7 +20,9 @@ use sockeye::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let port = match arguments.iter().position(|argument| argument == "--port") {
-        Some(place) => Some(arguments.get(place + 1).ok_or("--port wants a number")?.parse()?),
+        Some(place) => {
+            Some(arguments.get(place + 1).and_then(|port| port.parse().ok()).ok_or("--port wants a number")?)
+        }
         None => None,
     };
     let (io, port) = match arguments.first().map(String::as_str) {

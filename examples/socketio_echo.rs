@@ -25,9 +25,7 @@
 
 use std::time::Duration;
 
-use sockeye::socketio::{
-    Ack, Arguments, ArgumentsError, Config, FromArguments, Reply, Server, Socket, ToArguments, Value,
-};
+use sockeye::socketio::{Ack, Arguments, Config, EmitError, FromArguments, Reply, Server, Socket, ToArguments, Value};
 
 #[path = "support/socketio.rs"]
 mod support;
@@ -80,7 +78,7 @@ fn listen_for_more(socket: &Socket, server: Server) {
     socket.on_concurrent("ask", |socket: Socket, (): (), ack: Ack| async move {
         let answer = socket.timeout(Duration::from_secs(1)).emit_with_ack::<Arguments>("ask", ()).await;
         // Who does not answer is not answered.
-        answer.map_or(Ok::<_, ArgumentsError>(()), |answer| ack.send(answer))
+        answer.map_or(Ok::<_, EmitError>(()), |answer| ack.send(answer))
     });
     socket.on("sessions", move |_: Socket| {
         let sessions = server.engine().len();

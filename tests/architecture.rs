@@ -129,6 +129,10 @@ fn readme_names_a_test_for_each_feature_and_counts_right() {
         let tests = feature.rsplit('|').nth(1).expect("a row has columns");
         assert!(tests.contains("]("), "{feature}");
     }
+    // This one is compiled where it stands in the documentation, with the feature that it needs.
+    let code = readme.split("```rust,ignore\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let docs: String = code.lines().map(|line| format!("/// {line}").trim_end().to_owned() + "\n").collect();
+    assert!(read("src/socketio/server/mod.rs").contains(&docs), "{docs}");
     let targets = fs::read_dir(root.join("fuzz/fuzz_targets")).expect("it is there").count();
     assert!(features.contains(&format!(" {targets} fuzz targets")), "there are {targets}");
     let attacks = read("tests/hostile/main.rs").lines().filter(|line| line.starts_with("//! | T")).count();

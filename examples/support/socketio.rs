@@ -23,7 +23,9 @@ pub(crate) fn options(flags: &[&str]) -> Options {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| usage(flags, &format!("{argument} needs a value")));
         match argument.as_str() {
-            "--port" => options.port = value().parse().unwrap_or_else(|_| usage(flags, "--port needs a number")),
+            "--port" => {
+                options.port = value().parse().unwrap_or_else(|_| usage(flags, "--port needs a number up to 65535"))
+            }
             "--client" => options.client = value().into(),
             flag if flags.contains(&flag) => options.flags.push(argument),
             "--help" | "-h" => usage(flags, ""),
@@ -54,7 +56,11 @@ impl Options {
 
     /// Listens on this machine alone, and says where; port 0 is any that is free.
     pub(crate) async fn listener(&self) -> io::Result<TcpListener> {
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).await?;
+        let address = ("127.0.0.1", self.port);
+        let listener = TcpListener::bind(address).await.unwrap_or_else(|error| {
+            eprintln!("127.0.0.1:{}: {error}", self.port);
+            exit(1);
+        });
         println!("listening on http://{}", listener.local_addr()?);
         Ok(listener)
     }
@@ -64,7 +70,8 @@ impl Options {
         Config::new().serve_client(&self.client).unwrap_or_else(|error| {
             let directory = self.client.display();
             eprintln!(
-                "{directory}: {error}\n`npm install socket.io-client` somewhere, and name its `dist` with --client"
+                "{directory}: {error}\n`npm ci --prefix tests/interop` brings them; or `npm install socket.io-client` \
+                 somewhere, and name its `dist` with --client"
             );
             exit(1);
         })

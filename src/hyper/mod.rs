@@ -25,7 +25,7 @@
 //! |---|---|
 //! | a hyper service, or anything that has a request | [`WebSocketUpgrade`] |
 //! | a `tower` stack | [`WebSocketLayer`], which takes the WebSockets out and lets the rest pass |
-//! | axum | the same extractor: [`sockeye::axum`](crate::axum) |
+//! | axum | the same extractor: `sockeye::axum`, with the feature `axum` |
 //! | an end of all WebSockets when the server ends | [`Sockets`] |
 //!
 //! # HTTP/2

@@ -6,7 +6,7 @@
 //! use sockeye::socketio::{ConnectError, Reply, Server, Socket};
 //!
 //! let io = Server::new();
-//! // Who is let in.
+//! // Who is let into the main namespace; others have middlewares of their own.
 //! io.middleware(|socket: Socket| async move {
 //!     let said = socket.auth::<serde_json::Value>().unwrap_or_default();
 //!     if said["token"] == "s3cret" { Ok(()) } else { Err(ConnectError::new("no token")) }

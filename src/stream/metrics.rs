@@ -7,7 +7,7 @@ use super::shared::now;
 use crate::proto::connection::End;
 
 /// Is told what connections do, to count it: by [`Server::metrics`](crate::Server::metrics) for all of a server's, by
-/// [`WebSocketUpgrade::metrics`](crate::hyper::WebSocketUpgrade::metrics) behind hyper and axum, or by
+/// `hyper::WebSocketUpgrade::metrics` behind hyper and axum, or by
 /// [`WebSocket::with_metrics`](super::WebSocket::with_metrics).
 ///
 /// Each method is called where it happens, some under a connection's lock: it may add to a counter, and is not to wait. What

@@ -1,9 +1,12 @@
 //! How it ends, and what it says then.
 
+use std::time::Duration;
+
 use sockeye::{CloseCode, Error, Server, WebSocket, proto::handshake::Response};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
+    time::timeout,
 };
 
 use super::tool::{command, echo, echo_server, finish, raw_server, run, send, server, soon, start};
@@ -65,6 +68,21 @@ async fn expectations_are_met_one_after_the_other_or_it_is_a_failure() {
     assert_eq!(missed.status, 1);
     assert!(missed.err.contains("no message had \"one\" in it"), "{}", missed.err);
     assert_eq!(expect(&["-n", "--expect", "four", "--timeout", "1"]).await.status, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_expected_is_waited_for_until_the_timeout() {
+    let slow = |mut ws: WebSocket, _| async move {
+        ws.recv().await?;
+        // Longer than it waits without --timeout; Pings are answered meanwhile.
+        let _ = timeout(Duration::from_millis(1500), ws.recv()).await;
+        ws.send("pong").await
+    };
+    let url = server(slow).await;
+    let expect = ["connect", &url, "-m", "ping", "--expect", "pong"];
+    let ran = run(&[&expect[..], &["--timeout", "60"]].concat(), "").await;
+    assert_eq!((ran.status, ran.text()), (0, "pong\n"), "{}", ran.err);
+    assert_eq!(run(&expect, "").await.status, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,14 +66,20 @@ use crate::{
 /// A server of Socket.IO. It is cheap to clone, and derefs to its main [`Namespace`], `/`.
 ///
 /// ```no_run
-/// use sockeye::socketio::{Server, Socket, Value};
-/// # async fn example() -> std::io::Result<()> {
-/// let io = Server::new();
-/// io.on_connect(|socket: Socket| async move {
-///     socket.on("message", |socket: Socket, message: Value| async move { socket.emit("message", message) });
-/// });
-/// io.listen("127.0.0.1:3000").await
-/// # }
+/// use sockeye::socketio::{Reply, Server, Socket};
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let io = Server::new();
+///     io.on_connect(|socket: Socket| async move {
+///         socket.join("lobby");
+///         // To all others in the room; what does not fit the type goes to `on_error`, and not to the handler.
+///         socket.on("say", |socket: Socket, text: String| async move { socket.to("lobby").emit("said", text) });
+///         // A tuple is several arguments; what is returned in a `Reply` acknowledges the event.
+///         socket.on("add", |_: Socket, (a, b): (i64, i64)| async move { Reply(a + b) });
+///     });
+///     io.listen("127.0.0.1:3000").await
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Server {
@@ -145,6 +151,9 @@ impl Server {
 
     /// Makes namespaces as clients ask for them, if `takes` says yes to the name and to what the client said of itself. One
     /// goes when nobody is in it.
+    ///
+    /// It is asked for a namespace that there is not, and not for each client: who may come in is for
+    /// [`Namespaces::middleware`] to say.
     ///
     /// ```
     /// # use sockeye::socketio::{Server, Socket};

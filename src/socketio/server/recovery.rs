@@ -17,6 +17,10 @@ use crate::engineio::{Outgoing, Sid};
 /// Then, events have one more argument, a text that says how far the client has come; node's clients know what it is for,
 /// and hand it on to handlers that look at all arguments.
 ///
+/// What was attached to a socket by [`set`](super::Socket::set) is remembered, what was by
+/// [`insert`](super::Socket::insert) is not: who attaches it in a middleware wants
+/// [`with_middlewares`](Self::with_middlewares).
+///
 /// A client can go on only if it has got at least one event, which is worth sending when it connects.
 ///
 /// ```

@@ -444,6 +444,10 @@ impl Socket {
     }
 
     /// Attaches a value of a type of its own, in place of one that was there.
+    ///
+    /// A client that comes back and is [recovered](Self::is_recovered) has what was [`set`](Self::set), and not this: its
+    /// value is of this process, and the middlewares that may have attached it are not asked again, unless
+    /// [`Recovery::with_middlewares`](super::Recovery::with_middlewares) wants it.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         lock(&self.shared.extensions).insert(value)
     }

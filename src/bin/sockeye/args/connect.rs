@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use sockeye::CloseCode;
@@ -159,9 +159,10 @@ pub(crate) struct EndingArgs {
     /// Connect again when the connection is lost, cannot be made, or is closed with another code than 1000.
     #[arg(short, long, conflicts_with = "frames")]
     pub(crate) reconnect: bool,
-    /// At the end of the input: close when nothing has come for so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "1")]
-    pub(crate) wait: Seconds,
+    /// At the end of the input: close when nothing has come for so many seconds [default: 1; what is counted or expected
+    /// is waited for until --timeout, if that is given].
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<Seconds>,
     /// At the end of the input: do not close, the server will.
     #[arg(short, long, conflicts_with = "wait")]
     pub(crate) no_close: bool,
@@ -184,6 +185,15 @@ pub(crate) struct EndingArgs {
     /// Why, in at most 123 bytes.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = close_reason)]
     pub(crate) close_reason: String,
+}
+
+impl EndingArgs {
+    /// For how long nothing may come at the end of the input.
+    pub(crate) fn wait(&self) -> Duration {
+        let wants_messages = self.one || self.count.is_some() || !self.expect.is_empty();
+        let until_timeout = self.timeout.filter(|_| wants_messages);
+        self.wait.or(until_timeout).map_or(Duration::from_secs(1), |seconds| seconds.0)
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -199,7 +199,7 @@ impl<'a> Session<'a> {
         match happening {
             Happening::Came(News::Received(received)) => {
                 if self.goes_on_with(&received) {
-                    quiet.as_mut().reset(Instant::now() + self.args.ending.wait.0);
+                    quiet.as_mut().reset(Instant::now() + self.args.ending.wait());
                 }
                 self.received(received).await?;
             }
@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
 
     /// Asks the server for a sign that it has everything.
     async fn ask(&mut self, mut quiet: Pin<&mut Sleep>) -> Result<(), Gone> {
-        quiet.as_mut().reset(Instant::now() + self.args.ending.wait.0 + PATIENCE);
+        quiet.as_mut().reset(Instant::now() + self.args.ending.wait() + PATIENCE);
         let payload = Bytes::from_static(BEHIND_ALL);
         // If it cannot be sent, the connection has ended, which is seen next.
         if let Some(sender) = self.sender()
