@@ -196,6 +196,13 @@ fn illegal_placeholders_are_refused_and_those_of_no_attachment_are_objects() {
         assert_eq!(error(&text), PacketError::IllegalPlaceholder, "{text}");
     }
     assert_eq!(error(r#"51-["a",{"_placeholder":true}]"#), PacketError::IllegalPlaceholder);
+    // What serde_json does not decode may stand beside one, as it may stand in a text.
+    for other in [r#""\ud83d""#, "1e999", &format!("{}1{}", "[".repeat(200), "]".repeat(200))] {
+        let beside = |times| format!(r#"51-["a",{other}{}]"#, r#",{"_placeholder":true,"num":0}"#.repeat(times));
+        assert_eq!(decode(&beside(1)), Ok(None), "{other}");
+        assert_eq!(error(&beside(11)), PacketError::IllegalPlaceholder, "{other}");
+        assert_eq!(event(&format!(r#"2["a",{other}]"#)), main_event(None, "a", &format!("[{other}]")));
+    }
     let arguments = r#"[{"_placeholder":true,"num":7}]"#;
     assert_eq!(event(&format!("2[\"a\",{}", &arguments[1..])), main_event(None, "a", arguments));
 }

@@ -112,6 +112,24 @@ async fn acknowledgement_that_clients_do_not_take_is_an_error_and_not_sent() {
 }
 
 #[tokio::test]
+async fn only_the_first_of_several_acknowledgements_is_sent() {
+    let io = Server::new();
+    io.on_connect(|socket: Socket| async move {
+        answer_sync(&socket);
+        socket.on("both", |_: Socket| async { Reply(1) });
+        socket.on("both", |_: Socket, (): (), ack: Ack| async move { ack.send(2) });
+        socket.on("second", |_: Socket| async {});
+        socket.on("second", |_: Socket| async { Reply(2) });
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    for (event, answer) in [("21[\"both\"]", "31[1]"), ("22[\"second\"]", "32[2]")] {
+        peer.send(event).await;
+        peer.expect(answer).await;
+        peer.expect_nothing().await;
+    }
+}
+
+#[tokio::test]
 async fn answers_that_do_not_come_are_errors() {
     let (io, mut peer, socket) = with_one().await;
     let late = socket.timeout(Duration::from_millis(1)).emit_with_ack::<Value>("a", ());

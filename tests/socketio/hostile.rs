@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use sockeye::socketio::{Config, Server, Socket, Value};
+use sockeye::socketio::{Config, Reply, Server, Socket, Value};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Peer, poll, serve, server,
-    sio::{RS, unhung, until},
+    Peer, answer_sync, poll, serve, server,
+    sio::{self, RS, unhung, until},
 };
 
 /// A server with an event `wait`, behind which nothing of its client is handled.
@@ -39,6 +39,73 @@ async fn is_held_up(peer: &mut Peer, packet: &str) {
         "{} bytes were taken",
         packet.len() * 100
     );
+}
+
+#[tokio::test]
+async fn burst_of_questions_ends_no_client_that_fetches_its_answers() {
+    let io = Server::new();
+    io.on_connect(|socket: Socket| async move {
+        socket.on("long", |_: Socket, len: usize| async move { Reply("x".repeat(len)) });
+    });
+    let address = serve(&io).await;
+    let questions = || (0..20).map(|id| format!("42{id}[\"long\",1000000]"));
+    let (mut peer, _) = Peer::connect(address).await;
+    // All in one piece, as they come from a client that was busy.
+    peer.send_together(questions()).await;
+    for id in 0..20 {
+        let answer = peer.recv().await;
+        assert!(answer.starts_with(&format!("3{id}[\"xxx")) && answer.len() > 1_000_000);
+    }
+    let client = sio::Client::open(address, "/socket.io/").await;
+    client.send("40").await;
+    client.get().await;
+    client.send(&questions().collect::<Vec<_>>().join(&RS.to_string())).await;
+    let mut answers = 0;
+    while answers < 20 {
+        answers += client.get().await.text().split(RS).filter(|packet| packet.starts_with("43")).count();
+    }
+}
+
+#[tokio::test]
+async fn client_that_asks_and_never_fetches_is_read_no_more_and_given_up() {
+    let hasty = |engine: sockeye::engineio::Config| {
+        engine.ping_interval(Duration::from_millis(300)).ping_timeout(Duration::from_millis(200))
+    };
+    let io = Server::with_config(Config::new().engine(hasty));
+    io.on_connect(|socket: Socket| async move {
+        socket.on("long", |_: Socket| async move { Reply("x".repeat(100_000)) });
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    let sending = async {
+        for id in 0..100_000 {
+            peer.send(&format!("2{id}[\"long\"]")).await;
+            assert!(io.sockets().iter().all(|socket| socket.queued() < 3_000_000), "it was read all the same");
+        }
+    };
+    // It may be held up for ever, or see the end.
+    let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+    until(|| io.is_empty()).await;
+}
+
+#[tokio::test]
+async fn acknowledgement_comes_through_to_a_handler_behind_which_much_waits() {
+    let io = Server::new();
+    io.on_connect(|socket: Socket| async move {
+        socket.on("ask", |socket: Socket| async move {
+            let answer: u32 = socket.emit_with_ack("question", ()).await?;
+            socket.emit("answered", answer)?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+        });
+        socket.on("much", |_: Socket, _: String| async {});
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    peer.send(r#"2["ask"]"#).await;
+    for _ in 0..10 {
+        peer.send(&format!(r#"2["much","{}"]"#, "x".repeat(900_000))).await;
+    }
+    peer.expect(r#"20["question"]"#).await;
+    peer.send("30[7]").await;
+    peer.expect(r#"2["answered",7]"#).await;
 }
 
 #[tokio::test]
@@ -82,10 +149,12 @@ async fn flood_of_events_that_are_handled_beside_others_is_not_read() {
 
 #[tokio::test]
 async fn client_that_was_held_up_by_events_beside_others_goes_on() {
-    let (io, door) = (server(), Arc::new(Semaphore::new(0)));
+    let io = Server::with_config(Config::new().max_waiting(1 << 20));
+    let door = Arc::new(Semaphore::new(0));
     let inside = Arc::clone(&door);
     io.on_connect(move |socket: Socket| {
         let door = Arc::clone(&inside);
+        answer_sync(&socket);
         socket.on_concurrent("beside", move |_: Socket, _: String| {
             let door = Arc::clone(&door);
             async move { drop(door.acquire().await) }
@@ -176,5 +245,6 @@ async fn nested_json_overflows_no_stack() {
     peer.send(&format!(r#"0/a,{{"a":{open}{close}}}"#)).await;
     peer.expect(r#"4/a,{"message":"Invalid namespace"}"#).await;
     peer.send(&format!(r#"51-["value",{open}{close}]"#)).await;
-    assert_eq!(peer.closed().await, None);
+    peer.send_bytes(b"x").await;
+    peer.expect_nothing().await;
 }

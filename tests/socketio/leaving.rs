@@ -95,6 +95,38 @@ async fn server_closes_a_connection() {
 }
 
 #[tokio::test]
+async fn client_whose_connection_is_closed_leaves_its_other_namespaces_as_well() {
+    let io = Server::new();
+    let (left, mut told) = unbounded_channel();
+    for name in ["/", "/other"] {
+        let left = left.clone();
+        io.of(name).on_connect(move |socket: Socket| {
+            let left = left.clone();
+            async move {
+                socket.on("kick", |socket: Socket| async move { socket.close_connection() });
+                socket.on_disconnect(move |_: Socket, reason| {
+                    let _ = left.send(reason);
+                    async {}
+                });
+            }
+        });
+    }
+    let address = serve(&io).await;
+    for kick in [r#"2["kick"]"#, r#"2/other,["kick"]"#] {
+        let (mut peer, _) = Peer::connect(address).await;
+        peer.join("0/other").await;
+        peer.send(kick).await;
+        let mut farewells = [peer.recv().await, peer.recv().await];
+        farewells.sort();
+        assert_eq!(farewells, ["1", "1/other,"]);
+        assert_eq!(peer.closed().await, None);
+        for _ in 0..2 {
+            assert_eq!(unhung(told.recv()).await, Some(DisconnectReason::ServerNamespaceDisconnect));
+        }
+    }
+}
+
+#[tokio::test]
 async fn sessions_that_are_closed_below_are_closed_by_force() {
     let mut running = with(Config::new()).await;
     running.io.engine().close();

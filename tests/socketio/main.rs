@@ -82,6 +82,14 @@ impl Peer {
         send(&mut self.ws, format!("4{packet}")).await;
     }
 
+    /// Sends messages in one piece, as far as the transport takes one.
+    async fn send_together(&mut self, messages: impl IntoIterator<Item = String>) {
+        for message in messages {
+            self.ws.feed(message).await.expect("the WebSocket is open");
+        }
+        self.ws.flush().await.expect("the WebSocket is open");
+    }
+
     async fn send_bytes(&mut self, bytes: &'static [u8]) {
         send(&mut self.ws, Message::Binary(bytes.into())).await;
     }

@@ -112,3 +112,17 @@ async fn limit_of_attachments_is_the_servers() {
     peer.send(&format!(r#"53-1["count",[{},{},{}]]"#, place(0), place(1), place(2))).await;
     assert_eq!(peer.closed().await, None);
 }
+
+#[tokio::test]
+async fn namespace_that_the_server_asks_for_is_guarded_by_its_pattern() {
+    let io = Server::new();
+    let guarded = io.of_those(|name, _| name.starts_with("/guarded-"));
+    guarded.middleware(|_: Socket| async { Err(ConnectError::new("no")) });
+    let named = io.of("/guarded-1");
+    named.emit("nobody hears it", ()).unwrap();
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    peer.send("0/guarded-1").await;
+    peer.expect(r#"4/guarded-1,{"message":"no"}"#).await;
+    until(|| named.is_empty()).await;
+    assert_eq!(guarded.all().len(), 1, "it is one of the pattern's");
+}

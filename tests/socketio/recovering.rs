@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sockeye::{
     engineio::Sid,
-    socketio::{Config, ConnectError, Recovery, Server, Socket},
+    socketio::{Config, ConnectError, Recovery, RoomEvent, Server, Socket},
 };
 
 use crate::{
@@ -204,4 +204,46 @@ impl Peer {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn listener_of_rooms_may_send_and_ask_for_namespaces_when_a_client_comes_back() {
+    let io = server(Recovery::new());
+    let server = io.clone();
+    io.on_room(move |event| {
+        if let RoomEvent::Joined(_, id) = event {
+            server.emit("joined", id.as_str()).unwrap();
+            server.of(&format!("/{}", server.namespaces().len()));
+        }
+    });
+    let address = serve(&io).await;
+    let mut peer = Peer::open(address).await;
+    peer.send("0").await;
+    let answer = peer.recv().await;
+    let (sid, pid) = (member(&answer, "sid").unwrap(), member(&answer, "pid").unwrap());
+    let joined = peer.recv().await;
+    assert!(joined.starts_with(&format!(r#"2["joined","{sid}""#)), "{joined}");
+    drop(peer);
+    until(|| io.is_empty()).await;
+    let (_other, _) = connect_hello(address).await;
+    let mut peer = Peer::open(address).await;
+    peer.send(&Known { sid: sid.clone(), pid, offset: offset(&joined) }.connect()).await;
+    // What it has missed, that it is back, and that it is in its room.
+    let came = [(); 5].map(|()| String::new());
+    let mut last = String::new();
+    for _ in came {
+        last = peer.recv().await;
+        if last.starts_with(&format!(r#"2["joined","{sid}""#)) {
+            return;
+        }
+    }
+    panic!("{last}");
+}
+
+/// A client that was let in, whatever it is told.
+async fn connect_hello(address: std::net::SocketAddr) -> (Peer, String) {
+    let mut peer = Peer::open(address).await;
+    peer.send("0").await;
+    let answer = peer.recv().await;
+    (peer, answer)
 }

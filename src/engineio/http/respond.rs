@@ -3,7 +3,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SET_COOKIE, UPGRADE},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, UPGRADE},
     request::Parts,
 };
 use hyper::{body::Body, ext::Protocol};
@@ -256,7 +256,10 @@ impl Engine {
         // Looked at before: CORS has a say in it.
         let options = Options { config: connection, deflate, origin: Origin::any(), ..Options::default() };
         let upgrade = WebSocketUpgrade::from_parts(parts);
-        let accepted = upgrade.and_then(|upgrade| upgrade.options(options).accept());
+        // As node's library does, of which nobody has ever asked for anything else: the client's favourite.
+        let offered = parts.headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|offered| offered.to_str().ok());
+        let favourite = offered.and_then(|offered| offered.split(',').next()).map(str::trim);
+        let accepted = upgrade.and_then(|upgrade| upgrade.protocols(favourite).options(options).accept());
         accepted.map_err(|_| ConnectionError::BadRequest("no proper request for a WebSocket"))
     }
 
@@ -295,7 +298,7 @@ impl Engine {
             }
         };
         // Another POST has ended the session, and what this one brings is lost.
-        if session.reason().is_some() {
+        if session.reason().is_some_and(|reason| reason != CloseReason::ForcedClose) {
             return Ok(empty(StatusCode::BAD_REQUEST));
         }
         let Ok(body) = Utf8Bytes::try_from(body) else {

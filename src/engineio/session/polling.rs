@@ -9,7 +9,7 @@ use std::{
 use super::shared::{Link, Polling, Shared, State, Upgrade};
 use crate::{
     Message, Utf8Bytes,
-    engineio::{CloseReason, ConnectionError, Packet, PacketError, Payload, log},
+    engineio::{CloseReason, ConnectionError, Packet, Payload, log},
 };
 
 /// How many bytes that came by POST may wait for the session's task, before the next POST has to.
@@ -107,7 +107,8 @@ impl Shared {
     pub(in crate::engineio) fn begin_post(self: &Arc<Self>) -> Result<Post, ConnectionError> {
         let mut state = self.lock();
         state.check_polls()?;
-        if state.end.is_some() {
+        // A client that the server has told to go, and that has not heard it yet, is to hear that and nothing else.
+        if state.end.is_some_and(|reason| reason != CloseReason::ForcedClose) {
             return Err(ConnectionError::UnknownSid);
         }
         if state.polling.is_posting {
@@ -177,21 +178,19 @@ impl Post {
     ///
     /// # Errors
     ///
-    /// At the first packet that is none, which ends the session. Those in front of it have come.
+    /// At the first packet that is none, and if there are too many, which ends the session. Those in front of it have come.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: all packets are taken when it is first polled.
-    pub(in crate::engineio) async fn receive(self, body: Utf8Bytes) -> Result<(), PacketError> {
+    pub(in crate::engineio) async fn receive(self, body: Utf8Bytes) -> Result<(), CloseReason> {
         log::polled(self.0.id, "a POST has come", body.len());
         let received = self.receive_now(body);
         self.0.lock().wake_reader();
-        match received {
-            Ok(()) => {}
-            Err(Fault::End(reason)) => self.0.end(reason),
-            Err(Fault::Packet(error)) => {
-                self.0.end(CloseReason::ParseError);
-                return Err(error);
+        if let Err(reason) = received {
+            self.0.end(reason);
+            if reason == CloseReason::ParseError {
+                return Err(reason);
             }
         }
         poll_fn(|cx| {
@@ -206,16 +205,16 @@ impl Post {
         Ok(())
     }
 
-    fn receive_now(&self, body: Utf8Bytes) -> Result<(), Fault> {
+    fn receive_now(&self, body: Utf8Bytes) -> Result<(), CloseReason> {
         let (mut state, len) = (self.0.lock(), body.len());
         for (number, packet) in Payload::parse(body).enumerate() {
             if state.end.is_some() {
                 break;
             }
             if number == MAX_PACKETS {
-                return Err(Fault::End(CloseReason::ParseError));
+                return Err(CloseReason::ParseError);
             }
-            state.receive(packet.map_err(Fault::Packet)?, len).map_err(Fault::End)?;
+            state.receive(packet.map_err(|_| CloseReason::ParseError)?, len)?;
         }
         Ok(())
     }
@@ -225,12 +224,6 @@ impl Drop for Post {
     fn drop(&mut self) {
         self.0.lock().polling.is_posting = false;
     }
-}
-
-/// Why a body ends the session.
-enum Fault {
-    Packet(PacketError),
-    End(CloseReason),
 }
 
 impl Polling {

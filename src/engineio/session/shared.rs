@@ -129,13 +129,15 @@ impl Shared {
         if state.end.is_some() {
             return Err(Ended);
         }
+        // One that is too long for any room is taken when nothing waits.
+        let waited = state.polling.outbox.bytes();
         for packet in packets {
             state.push(packet);
         }
         let queued = match &state.link {
-            Link::Polling => state.polling.outbox.bytes(),
+            Link::Polling if waited > 0 => state.polling.outbox.bytes(),
             // A WebSocket has a limit of its own.
-            Link::WebSocket(_) | Link::Gone => 0,
+            Link::Polling | Link::WebSocket(_) | Link::Gone => 0,
         };
         if queued > self.registry.config.end_queued() {
             self.end_locked(state, CloseReason::TransportError);

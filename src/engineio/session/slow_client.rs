@@ -95,6 +95,16 @@ impl Sender {
         }
     }
 
+    /// For how long a client may be silent.
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.shared.registry.config.patience()
+    }
+
+    /// How many bytes may be queued.
+    pub(crate) fn max_queued(&self) -> usize {
+        self.shared.registry.config.max_queued
+    }
+
     /// How many messages, or events, [`SlowClient::Drop`] has dropped.
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped

@@ -203,6 +203,12 @@ mod tests {
     }
 
     #[test]
+    fn of_members_of_one_name_the_last_one_counts() {
+        let arguments = Arguments::from_json(r#"[{"token":"x","token":"y"}]"#, Vec::new()).expect("arguments");
+        assert_eq!(Value::from_arguments(&arguments).expect("an object")["token"], Value::from("y"));
+    }
+
+    #[test]
     fn what_is_missing_is_null_and_what_is_left_over_ignored() {
         let arguments = (1,).to_arguments().expect("a number");
         assert_eq!(<(u8, Option<u8>)>::from_arguments(&arguments).expect("one number"), (1, None));

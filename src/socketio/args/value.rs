@@ -54,10 +54,12 @@ impl Value {
         }
     }
 
-    /// The member of this name, if it is an object that has it.
+    /// The member of this name, if it is an object that has it; the last one, if several have the name, as in JavaScript.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(members) => members.iter().find_map(|(other, value)| (**other == *name).then_some(value)),
+            Self::Object(members) => {
+                members.iter().rev().find_map(|(other, value)| (**other == *name).then_some(value))
+            }
             _ => None,
         }
     }

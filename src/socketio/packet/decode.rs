@@ -128,9 +128,21 @@ impl Decoder {
         match placeholder::count(json, attachments) {
             Some(few) if few <= self.max_attachments => Ok(()),
             Some(count) => Err(PacketError::TooManyAttachments { count: count as u64, limit: self.max_attachments }),
+            // What serde_json does not decode, such as half of a surrogate pair, is no fault of the client's; and each
+            // placeholder is an object.
+            None if json.bytes().filter(|&byte| byte == b'{').count() <= self.max_attachments
+                && !is_decodable(json) =>
+            {
+                Ok(())
+            }
             None => Err(PacketError::IllegalPlaceholder),
         }
     }
+}
+
+/// Whether JSON has nothing in it that serde_json does not decode.
+fn is_decodable(json: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(json).is_ok()
 }
 
 /// What of a text is still to be read.

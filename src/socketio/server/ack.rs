@@ -10,7 +10,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{EmitError, Socket};
+use super::{EmitError, Socket, handler::Wanted};
 use crate::{
     Utf8Bytes,
     engineio::Sid,
@@ -23,28 +23,28 @@ use crate::{
 #[must_use = "the client may wait for it"]
 pub struct Ack {
     socket: Socket,
-    id: Option<u64>,
+    wanted: Option<Wanted>,
 }
 
 impl Ack {
-    pub(super) fn new(socket: &Socket, id: Option<u64>) -> Self {
-        Self { socket: socket.clone(), id }
+    pub(super) fn new(socket: &Socket, wanted: Option<Wanted>) -> Self {
+        Self { socket: socket.clone(), wanted }
     }
 
     /// Whether the client waits for it.
     pub const fn is_wanted(&self) -> bool {
-        self.id.is_some()
+        self.wanted.is_some()
     }
 
-    /// Sends it. One that nobody waits for is not sent.
+    /// Sends it. One that nobody waits for, or that another handler has given, is not sent.
     ///
     /// # Errors
     ///
     /// If the arguments cannot be said in JSON, or have more attachments than clients take.
     pub fn send(mut self, arguments: impl ToArguments) -> Result<(), EmitError> {
-        if let Some(id) = self.id {
-            self.socket.acknowledge(id, arguments)?;
-            self.id = None;
+        if let Some(wanted) = &self.wanted {
+            self.socket.acknowledge(wanted, arguments)?;
+            self.wanted = None;
         }
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if self.id.is_some() {
+        if self.wanted.is_some() {
             super::log::unsent_ack(&self.socket);
         }
     }

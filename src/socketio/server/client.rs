@@ -5,18 +5,18 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use tokio::time::{Sleep, sleep_until};
 
 use super::{
-    ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket, handler::Handling,
-    listeners::Dispatched, log, recover,
+    ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket,
+    handler::{Handling, Wanted},
+    holding::{LOOK_AFTER, Stalled, Unfetched, Waiting, cost},
+    listeners::Dispatched,
+    log, recover,
 };
 use crate::{
     Compress, Message, Utf8Bytes,
@@ -24,11 +24,6 @@ use crate::{
     socketio::packet::{Body, Decoder, Packet, encode},
     stream::after,
 };
-
-/// How many bytes of events may wait for their handlers, before no more is read from the client.
-const MAX_WAITING: usize = 1 << 20;
-/// What an event takes beside its bytes.
-const OVERHEAD: usize = 200;
 
 /// The handlers of connections, where they are named as those of events are.
 const CONNECTION: Utf8Bytes = Utf8Bytes::from_static("connection");
@@ -48,8 +43,12 @@ pub(super) struct Client {
     /// When the client has to be in a namespace at the latest; there until it is.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
-    /// When a client that sends more than its handlers get done is given up; there while nothing is read from it.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// How many packets were taken since it was looked whether it fetches its answers.
+    taken: usize,
+    /// There while it asks for more than it fetches.
+    unfetched: Option<Unfetched>,
+    /// There while nothing is read from it.
+    stalled: Option<Stalled>,
     is_over: bool,
 }
 
@@ -61,42 +60,8 @@ struct Membership {
     queue: VecDeque<Event>,
     /// Why it has to go, when everything in front of that is done.
     leaving: Option<DisconnectReason>,
-}
-
-/// How many bytes of events wait for their handlers, or are handled beside others.
-#[derive(Default)]
-struct Waiting {
-    queued: usize,
-    /// There once something was.
-    beside: Option<Arc<AtomicUsize>>,
-}
-
-/// An event that is handled beside others, until it is.
-struct Beside {
-    all: Arc<AtomicUsize>,
-    cost: usize,
-    engine: engineio::Sender,
-}
-
-impl Waiting {
-    /// Whether no more is to be read from the client.
-    fn is_too_much(&self) -> bool {
-        self.queued + self.beside.as_ref().map_or(0, |beside| beside.load(Ordering::Acquire)) > MAX_WAITING
-    }
-
-    fn begin_beside(&mut self, cost: usize, engine: &engineio::Sender) -> Beside {
-        let all = Arc::clone(self.beside.get_or_insert_default());
-        all.fetch_add(cost, Ordering::AcqRel);
-        Beside { all, cost, engine: engine.clone() }
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.cost, Ordering::AcqRel);
-        // It may have waited for this; whether it has, it knows by itself.
-        self.engine.wake();
-    }
+    /// Whether the client's connection is to end with it.
+    closes: bool,
 }
 
 enum Doing {
@@ -118,30 +83,37 @@ impl Client {
         Self {
             decoder: Decoder::new().max_attachments(server.config.max_attachments),
             engine: session.sender(),
-            server,
             session,
             members: Vec::new(),
             deadline: Some(deadline),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(server.config.max_waiting),
+            taken: 0,
+            unfetched: None,
             stalled: None,
             is_over: false,
+            server,
         }
     }
 
     /// Does everything that can be done now, and writes what that has sent. Ready when the client has gone, and everything
     /// that it has asked for is done.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.session.begin_turn();
-        self.poll_members(cx);
-        while !self.is_over && !self.waiting.is_too_much() {
-            let Poll::Ready(received) = self.session.poll_recv(cx) else { break };
-            match received {
-                Some(message) => self.receive(message, cx),
-                None => self.end(cx),
+        loop {
+            self.session.begin_turn();
+            self.poll_members(cx);
+            self.take_in(cx);
+            self.poll_stalled(cx);
+            if !self.is_over && self.members.iter().any(|member| member.closes) {
+                self.close(cx);
             }
+            self.session.end_turn(cx);
+            // It may have taken all of it at once.
+            let Some(unfetched) = &mut self.unfetched else { break };
+            if unfetched.poll(cx).is_pending() {
+                break;
+            }
+            self.unfetched = None;
         }
-        self.poll_stalled(cx);
-        self.session.end_turn(cx);
         self.members.retain(|member| !matches!(member.doing, Doing::Gone));
         if self.is_over && self.members.is_empty() {
             return Poll::Ready(());
@@ -150,21 +122,40 @@ impl Client {
         Poll::Pending
     }
 
-    /// While too much waits for handlers, nothing is read, and so it does not show whether the client is there. It is asked
-    /// nothing either, so that it gives up after as long as it would take the server.
+    /// Takes what the client has sent, as long as its handlers have not enough to do, and it fetches its answers.
+    fn take_in(&mut self, cx: &mut Context<'_>) {
+        while !self.is_over && self.is_read() {
+            let Poll::Ready(received) = self.session.poll_recv(cx) else { break };
+            match received {
+                Some(message) => self.receive(message, cx),
+                None => self.end(cx),
+            }
+            self.taken = (self.taken + 1) % LOOK_AFTER;
+            if self.taken == 0 {
+                self.unfetched = Unfetched::of(&self.engine);
+            }
+        }
+    }
+
+    /// Whether the client is read.
+    fn is_read(&self) -> bool {
+        self.unfetched.is_none() && !self.waiting.is_too_much()
+    }
+
+    /// While nothing is read from the client, it does not show whether it is there. It is asked nothing either, so that it
+    /// gives up after as long as it would take the server.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) {
-        if self.is_over || !self.waiting.is_too_much() {
+        if self.is_over || self.is_read() {
             self.stalled = None;
             return;
         }
-        let limit = self.server.config.engine.patience();
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(after(limit))));
-        if stalled.as_mut().poll(cx).is_ready() {
-            self.engine.give_up();
+        let engine = &self.engine;
+        if self.stalled.get_or_insert_with(|| Stalled::new(engine)).poll(engine, cx).is_ready() {
+            engine.give_up();
         }
         self.session.wait_for_change(cx);
         // An event that is handled beside others may have been done before it was waited for.
-        if !self.waiting.is_too_much() {
+        if self.is_read() {
             cx.waker().wake_by_ref();
         }
         if self.engine.reason().is_some() {
@@ -189,6 +180,16 @@ impl Client {
         for member in &mut self.members {
             member.poll(cx, &mut self.waiting);
         }
+    }
+
+    /// The server wants the client to leave every namespace, and the connection to end.
+    fn close(&mut self, cx: &mut Context<'_>) {
+        for member in &mut self.members {
+            member.socket.disconnect();
+            member.notice_leave();
+        }
+        self.engine.close();
+        self.end(cx);
     }
 
     /// The session has ended: so have all sockets, behind what they have to do.
@@ -236,7 +237,7 @@ impl Client {
         match (body, found) {
             (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
             (Body::Event { id, name, arguments }, Some(member)) => {
-                let event = Event { socket: member.socket.clone(), name, arguments, ack: id };
+                let event = Event { socket: member.socket.clone(), name, arguments, ack: id.map(Wanted::new) };
                 member.receive(event, cx, waiting);
             }
             (Body::Ack { id, arguments }, Some(member)) => {
@@ -269,8 +270,13 @@ impl Client {
             return self.refuse(name, "Invalid namespace");
         };
         socket.namespace().entered();
-        let mut member =
-            Membership { socket: socket.clone(), doing: Doing::Nothing, queue: VecDeque::new(), leaving: None };
+        let mut member = Membership {
+            socket: socket.clone(),
+            doing: Doing::Nothing,
+            queue: VecDeque::new(),
+            leaving: None,
+            closes: false,
+        };
         if socket.is_recovered() || socket.namespace().admits_all() {
             member.admitted(Ok(()), &mut self.waiting);
         } else {
@@ -284,11 +290,6 @@ impl Client {
         let error = Body::ConnectError(ConnectError::new(why).payload());
         self.engine.send_all(encode(name, &error).into_outgoing(Compress::Never));
     }
-}
-
-/// What an event takes while it waits. Its name may be a copy.
-fn cost(event: &Event) -> usize {
-    event.arguments.held() + event.name.len() + OVERHEAD
 }
 
 impl Membership {
@@ -398,9 +399,10 @@ impl Membership {
             return;
         }
         let (socket, engine) = (&self.socket, &self.socket.shared.engine);
-        let Some(recovered) = socket.auth_json().and_then(|auth| recover(socket.namespace(), engine, auth)) else {
+        let Some(returned) = socket.auth_json().and_then(|auth| recover(socket.namespace(), engine, auth)) else {
             return socket.let_in();
         };
+        let recovered = returned.told();
         recovered.take_extensions(socket);
         socket.gone();
         socket.namespace().rooms().remove(socket.id());
@@ -426,6 +428,7 @@ impl Membership {
     fn leave(&mut self, reason: DisconnectReason) {
         if self.leaving.is_none() {
             let is_told = self.socket.is_told_to_leave();
+            self.closes = self.socket.is_told_to_close();
             self.leaving = Some(if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason });
             self.socket.gone();
         }

@@ -22,6 +22,7 @@ pub struct Config {
     pub(super) connect_timeout: Duration,
     pub(super) max_attachments: usize,
     pub(super) max_namespaces: usize,
+    pub(super) max_waiting: usize,
     pub(super) recovery: Option<Recovery>,
     pub(super) adapter: Option<Joined>,
     pub(super) cluster_timeout: Duration,
@@ -50,6 +51,7 @@ impl Config {
     /// | `connect_timeout` | 45 s | a client whose middleware asks its user still has time |
     /// | `max_attachments` | 10 | node's decoder takes no more |
     /// | `max_namespaces` | 100 | a pattern may take any name, and each namespace costs memory |
+    /// | `max_waiting` | 16 MiB | as many bytes as may be queued for a client |
     /// | `recovery` | none | it costs memory |
     /// | `adapter` | none | a server is alone unless it is joined to others |
     /// | `cluster_timeout` | 5 s | a server that has not answered then has a problem |
@@ -60,6 +62,7 @@ impl Config {
             connect_timeout: Duration::from_secs(45),
             max_attachments: MAX_ATTACHMENTS,
             max_namespaces: 100,
+            max_waiting: 16 << 20,
             recovery: None,
             adapter: None,
             cluster_timeout: Duration::from_secs(5),
@@ -128,6 +131,15 @@ impl Config {
     #[must_use]
     pub const fn max_attachments(mut self, limit: usize) -> Self {
         self.max_attachments = limit;
+        self
+    }
+
+    /// Sets how many bytes of a client's events may wait for their handlers (default: 16 MiB, as many as may be
+    /// [queued](engineio::Config::max_queued) for it). Behind that the client is read no more until some are handled: not its
+    /// acknowledgements either, and one that is not read for as long as a heartbeat may take is given up.
+    #[must_use]
+    pub const fn max_waiting(mut self, bytes: usize) -> Self {
+        self.max_waiting = bytes;
         self
     }
 

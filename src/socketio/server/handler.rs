@@ -1,6 +1,12 @@
 //! What an application does with events: functions of several shapes, and what they answer.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{Ack, EmitError, Socket};
 use crate::{
@@ -17,8 +23,32 @@ pub struct Event {
     pub name: Utf8Bytes,
     /// Its arguments, undecoded.
     pub arguments: Arguments,
-    /// The id of the acknowledgement that the client waits for, if it does.
-    pub(super) ack: Option<u64>,
+    /// The acknowledgement that the client waits for, if it does.
+    pub(super) ack: Option<Wanted>,
+}
+
+/// An acknowledgement that a client waits for. Of several handlers the first one gives it.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) id: u64,
+    /// Whether it was given, where several may.
+    is_given: Option<Arc<AtomicBool>>,
+}
+
+impl Wanted {
+    pub(super) const fn new(id: u64) -> Self {
+        Self { id, is_given: None }
+    }
+
+    /// As it is where several handlers may give it.
+    pub(super) fn shared(self) -> Self {
+        Self { is_given: Some(Arc::default()), ..self }
+    }
+
+    /// Gives it; whether nobody has.
+    pub(super) fn give(&self) -> bool {
+        self.is_given.as_ref().is_none_or(|is_given| !is_given.swap(true, Ordering::AcqRel))
+    }
 }
 
 /// Why an event was not handled as it ought to be.
@@ -169,8 +199,8 @@ impl IntoReply for () {
 
 impl<T: ToArguments> IntoReply for Reply<T> {
     fn reply(self, event: &Event) -> Result<(), EventError> {
-        if let Some(id) = event.ack {
-            event.socket.acknowledge(id, self.0).map_err(EventError::Unsent)?;
+        if let Some(wanted) = &event.ack {
+            event.socket.acknowledge(wanted, self.0).map_err(EventError::Unsent)?;
         }
         Ok(())
     }

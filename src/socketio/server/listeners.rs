@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     DisconnectReason, EventError, Socket,
-    handler::{Event, Handler, Handling},
+    handler::{Event, Handler, Handling, Wanted},
     lock,
 };
 use crate::socketio::packet::Arguments;
@@ -212,12 +212,12 @@ async fn handle(
     for middleware in middlewares {
         middleware(event.clone()).await?;
     }
-    let id = event.ack.take();
+    let wanted = event.ack.take();
     let mut outcome = Ok(());
     for handler in any {
         outcome = outcome.and(handler(event.clone()).await);
     }
-    event.ack = id;
+    event.ack = if handlers.len() > 1 { wanted.map(Wanted::shared) } else { wanted };
     for handler in handlers {
         outcome = outcome.and(handler(event.clone()).await);
     }

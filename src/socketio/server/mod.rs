@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod emit;
 mod handler;
+mod holding;
 mod listeners;
 mod listening;
 mod log;
@@ -53,7 +54,7 @@ pub use self::{
     socket::Socket,
     waiting::EmitAsyncError,
 };
-use self::{client::Client, namespace::Hooks, recovery::Recovered};
+use self::{client::Client, namespace::Hooks, recovery::Recovered, rooms::Entered};
 use crate::{
     Utf8Bytes,
     engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
@@ -143,7 +144,8 @@ impl Server {
         Self { shared, engine, main }
     }
 
-    /// The namespace of this name, which is made if there is none.
+    /// The namespace of this name, which is made if there is none; by a [pattern](Self::of_those) that takes the name and
+    /// `null`, if there is one, and then it stays all the same.
     pub fn of(&self, name: &str) -> Namespace {
         let name = if name.starts_with('/') { name.into() } else { format!("/{name}") };
         self.shared.make(&name)
@@ -321,25 +323,33 @@ impl Shared {
             recovered.unwrap_or_else(|| {
                 let socket = Socket::new(namespace, engine, auth.cloned());
                 namespace.rooms().insert(&socket);
-                socket
+                Returned { socket, rooms: Vec::new() }
             })
         };
-        if let Some(namespace) = read(&self.namespaces).get(name) {
-            return Some(enter(namespace));
+        let entered = read(&self.namespaces).get(name).map(enter);
+        if let Some(entered) = entered {
+            return Some(entered.told());
         }
-        let patterns = read(&self.patterns).clone();
         let said = serde_json::from_str(auth.map_or("{}", Utf8Bytes::as_str)).ok()?;
-        let takes = |pattern: &Pattern| contained("the pattern of a namespace", || (pattern.takes)(name, &said));
-        let pattern = patterns.into_iter().find(|pattern| takes(pattern).unwrap_or(false))?;
-        Some(self.insert(name, Namespace::new(name, self, pattern.hooks, true), enter))
+        let pattern = self.pattern(name, &said)?;
+        Some(self.insert(name, Namespace::new(name, self, pattern.hooks, true), enter).told())
     }
 
-    /// The namespace of a name, which is made if there is none.
+    /// The namespace of a name, which is made if there is none: as a pattern's, if one takes the name, so that whatever
+    /// guards those guards it too.
     fn make(self: &Arc<Self>, name: &str) -> Namespace {
         if let Some(namespace) = read(&self.namespaces).get(name) {
             return namespace.clone();
         }
-        self.insert(name, Namespace::new(name, self, Arc::default(), false), Namespace::clone)
+        let hooks = self.pattern(name, &serde_json::Value::Null).map(|pattern| pattern.hooks).unwrap_or_default();
+        self.insert(name, Namespace::new(name, self, hooks, false), Namespace::clone)
+    }
+
+    /// The first pattern that takes a name, and what a client has said of itself.
+    fn pattern(&self, name: &str, said: &serde_json::Value) -> Option<Pattern> {
+        let patterns = read(&self.patterns).clone();
+        let takes = |pattern: &Pattern| contained("the pattern of a namespace", || (pattern.takes)(name, said));
+        patterns.into_iter().find(|pattern| takes(pattern).unwrap_or(false))
     }
 
     /// Takes a namespace in that was made outside of the lock, as its adapter has a say in it, unless somebody else was
@@ -380,8 +390,23 @@ impl Shared {
     }
 }
 
+/// The socket of a client that is back, and the rooms that are still to be told of it.
+struct Returned {
+    socket: Socket,
+    rooms: Vec<Entered>,
+}
+
+impl Returned {
+    /// Tells its rooms of it, which is not to be done under a lock.
+    fn told(self) -> Socket {
+        let rooms = self.socket.namespace().rooms();
+        self.rooms.iter().for_each(|entered| rooms.tell_joined(self.socket.id(), entered));
+        self.socket
+    }
+}
+
 /// The socket of a client that was away, and says so: in its namespace, with everything told that it has missed.
-fn recover(namespace: &Namespace, engine: &engineio::Sender, auth: &Utf8Bytes) -> Option<Socket> {
+fn recover(namespace: &Namespace, engine: &engineio::Sender, auth: &Utf8Bytes) -> Option<Returned> {
     #[derive(serde::Deserialize)]
     struct Known {
         pid: String,
@@ -390,18 +415,16 @@ fn recover(namespace: &Namespace, engine: &engineio::Sender, auth: &Utf8Bytes) -
     let known: Known = serde_json::from_str(auth).ok()?;
     let mut memory = namespace.memory()?.lock();
     let pid = Sid::parse(&known.pid)?;
-    let Recovered { session, missed } = memory.restore(&known.pid, &known.offset)?;
+    let Recovered { session, missed } = memory.restore(&known.pid, &known.offset, engine.max_queued())?;
     let rooms = session.rooms.clone();
     let socket = Socket::recovered(namespace, engine, Some(auth.clone()), pid, session);
     namespace.rooms().insert(&socket);
-    for room in rooms {
-        namespace.rooms().join(socket.id(), &room);
-    }
+    let rooms = rooms.iter().filter_map(|room| namespace.rooms().enter(socket.id(), room)).collect();
     for packet in missed {
         engine.send_all(packet.iter().cloned());
     }
     socket.let_in();
-    Some(socket)
+    Some(Returned { socket, rooms })
 }
 
 /// Calls what an application has written; a panic of it is told, and goes no further.

@@ -21,7 +21,8 @@ use crate::engineio::{Outgoing, Sid};
 /// [`insert`](super::Socket::insert) is not: who attaches it in a middleware wants
 /// [`with_middlewares`](Self::with_middlewares).
 ///
-/// A client can go on only if it has got at least one event, which is worth sending when it connects.
+/// A client can go on only if it has got at least one event, which is worth sending when it connects, and has missed no more
+/// than may be [queued](crate::engineio::Config::max_queued) for it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -168,8 +169,8 @@ impl Memory {
 
 impl State {
     /// Gives the session back to a client that has come back, with what it has missed since the offset that it names. It
-    /// can be had once.
-    pub(super) fn restore(&mut self, pid: &str, offset: &str) -> Option<Recovered> {
+    /// can be had once. One that has missed more bytes than may be queued for it begins anew: it could never fetch them.
+    pub(super) fn restore(&mut self, pid: &str, offset: &str, max_queued: usize) -> Option<Recovered> {
         self.forget();
         let pid = Sid::parse(pid)?;
         let since = Offset::parse(offset)?;
@@ -183,7 +184,12 @@ impl State {
             let Targets { rooms, except, not } = &noted.targets;
             (rooms.is_empty() || rooms.iter().any(is_in)) && !except.iter().any(is_in) && *not != Some(session.id)
         });
-        let missed = missed.map(|noted| Arc::clone(&noted.packet)).collect();
+        let mut bytes = 0;
+        let missed = missed.map(|noted| {
+            bytes += noted.bytes;
+            (bytes <= max_queued).then(|| Arc::clone(&noted.packet))
+        });
+        let missed = missed.collect::<Option<_>>()?;
         Some(Recovered { session, missed })
     }
 
@@ -248,6 +254,8 @@ mod tests {
     use super::*;
     use crate::{Compress, Message};
 
+    const MAX: usize = 1 << 20;
+
     fn packet(text: &str) -> [Outgoing; 1] {
         [Outgoing::Single(Message::from(text), Compress::Auto)]
     }
@@ -285,10 +293,10 @@ mod tests {
         send(&memory, "to itself", to(id.as_str()));
         send(&memory, "not to its room", Targets { except: vec!["room".into()], ..Targets::default() });
         send(&memory, "its own", Targets { not: Some(id), ..Targets::default() });
-        let recovered = memory.lock().restore(pid.as_str(), &offset).expect("it has come back");
+        let recovered = memory.lock().restore(pid.as_str(), &offset, MAX).expect("it has come back");
         assert_eq!(texts(&recovered), ["to all", "to its room", "to itself"]);
         assert_eq!(recovered.session.id, id);
-        assert!(memory.lock().restore(pid.as_str(), &offset).is_none(), "a session can be had once");
+        assert!(memory.lock().restore(pid.as_str(), &offset, MAX).is_none(), "a session can be had once");
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,8 +307,8 @@ mod tests {
         tokio::time::advance(Duration::from_secs(9)).await;
         let recent = send(&memory, "recent", Targets::default());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(memory.lock().restore(pid.as_str(), &recent).is_none());
-        assert!(memory.lock().restore(pid.as_str(), &offset).is_none());
+        assert!(memory.lock().restore(pid.as_str(), &recent, MAX).is_none());
+        assert!(memory.lock().restore(pid.as_str(), &offset, MAX).is_none());
         assert_eq!(memory.lock().sessions.len(), 0);
         assert_eq!(memory.lock().events.len(), 1);
     }
@@ -314,7 +322,7 @@ mod tests {
             send(&memory, "more", Targets::default());
             assert!(memory.lock().bytes <= 10_000);
         }
-        assert!(memory.lock().restore(pid.as_str(), &offset).is_none(), "the event is forgotten");
+        assert!(memory.lock().restore(pid.as_str(), &offset, MAX).is_none(), "the event is forgotten");
         for _ in 0..1000 {
             keep(&memory, &["a room"]);
             assert!(memory.lock().bytes <= 10_000);
@@ -327,11 +335,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_missed_more_than_may_be_queued_begins_anew() {
+        for (count, fits) in [(4, true), (5, false)] {
+            let memory = Memory::new(Recovery::new());
+            let offset = send(&memory, "known", Targets::default());
+            let (pid, _) = keep(&memory, &[]);
+            for _ in 0..count {
+                send(&memory, &"x".repeat(MAX / 4 - OVERHEAD), Targets::default());
+                send(&memory, &"x".repeat(MAX), to("another room"));
+            }
+            assert_eq!(memory.lock().restore(pid.as_str(), &offset, MAX).is_some(), fits, "{count}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_nobody_has_said_restores_nothing() {
         let memory = Memory::new(Recovery::new());
         let (pid, _) = keep(&memory, &[]);
         for (pid, offset) in [("", ""), (pid.as_str(), ""), (pid.as_str(), "1-1"), ("x", "0-0"), (pid.as_str(), "-")] {
-            assert!(memory.lock().restore(pid, offset).is_none());
+            assert!(memory.lock().restore(pid, offset, MAX).is_none());
         }
     }
 }

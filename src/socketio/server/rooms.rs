@@ -44,6 +44,12 @@ struct Member {
     rooms: Vec<Arc<str>>,
 }
 
+/// A room that a socket has joined, which is new if it is the first one there.
+pub(super) struct Entered {
+    room: Arc<str>,
+    is_new: bool,
+}
+
 /// Whom a broadcast is for: everybody, or who is in one of the rooms; but not who is in one of the exceptions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets {
@@ -58,13 +64,13 @@ impl Rooms {
         Self { state: RwLock::default(), hooks: Arc::clone(hooks), link }
     }
 
-    /// Tells, outside of the lock, that a socket has joined a room, which is new if it is the first one there.
-    fn tell_joined(&self, room: &Arc<str>, id: Sid, is_new: bool) {
-        if let Some(link) = self.link.as_ref().filter(|_| is_new) {
+    /// Tells, outside of all locks, that a socket has joined a room.
+    pub(super) fn tell_joined(&self, id: Sid, Entered { room, is_new }: &Entered) {
+        if let Some(link) = self.link.as_ref().filter(|_| *is_new) {
             link.room_changed(room);
         }
         if self.hooks.watches_rooms() {
-            if is_new {
+            if *is_new {
                 self.hooks.tell_room(&RoomEvent::Created(Arc::clone(room)));
             }
             self.hooks.tell_room(&RoomEvent::Joined(Arc::clone(room), id));
@@ -112,12 +118,19 @@ impl Rooms {
 
     /// Has a socket that is there, be it let in or not yet, join a room.
     pub(super) fn join(&self, id: Sid, room: &str) {
+        if let Some(entered) = self.enter(id, room) {
+            self.tell_joined(id, &entered);
+        }
+    }
+
+    /// As [`join`](Self::join), where nobody may be told yet; nothing, if it is in the room already.
+    pub(super) fn enter(&self, id: Sid, room: &str) -> Option<Entered> {
         let mut guard = self.write();
         let state = &mut *guard;
-        let Some(member) = state.sockets.get_mut(&id) else { return };
+        let member = state.sockets.get_mut(&id)?;
         // Looked up where that takes no longer for a client that is in very many.
         if state.rooms.get(room).is_some_and(|members| members.contains_key(&id)) || id.as_str() == room {
-            return;
+            return None;
         }
         let name = match state.rooms.get_key_value(room) {
             Some((name, _)) => Arc::clone(name),
@@ -127,8 +140,7 @@ impl Rooms {
         let members = state.rooms.entry(Arc::clone(&name)).or_default();
         let is_new = members.is_empty();
         members.insert(id, member.socket.clone());
-        drop(guard);
-        self.tell_joined(&name, id, is_new);
+        Some(Entered { room: name, is_new })
     }
 
     pub(super) fn leave(&self, id: Sid, room: &str) {

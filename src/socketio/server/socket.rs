@@ -16,7 +16,7 @@ use super::{
     ack::Acks,
     client::poll_caught,
     emit::{self, sendable},
-    handler::IntoOutcome,
+    handler::{IntoOutcome, Wanted},
     listeners::{Dispatched, Farewell, Listeners},
     lock, log,
     recovery::Gone,
@@ -61,7 +61,9 @@ const CONNECTING: u8 = 0;
 const CONNECTED: u8 = 1;
 /// The server wants it to leave, which its client's task has still to see to.
 const TOLD_TO_LEAVE: u8 = 2;
-const DISCONNECTED: u8 = 3;
+/// As that, and its client is to leave all namespaces, and its connection to end.
+const TOLD_TO_CLOSE: u8 = 3;
+const DISCONNECTED: u8 = 4;
 
 impl Socket {
     pub(super) fn new(namespace: &Namespace, engine: &engineio::Sender, auth: Option<Utf8Bytes>) -> Self {
@@ -324,8 +326,12 @@ impl Socket {
             && self.shared.engine.offer_later(packet)
     }
 
-    pub(super) fn acknowledge(&self, id: u64, arguments: impl ToArguments) -> Result<(), EmitError> {
+    pub(super) fn acknowledge(&self, wanted: &Wanted, arguments: impl ToArguments) -> Result<(), EmitError> {
         let arguments = sendable(self.namespace(), arguments)?;
+        if !wanted.give() {
+            return Ok(());
+        }
+        let id = wanted.id;
         let ack = encode(self.namespace().name(), &Body::Ack { id, arguments });
         if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
             self.shared.engine.send_all(ack.into_outgoing(Compress::Auto));
@@ -352,18 +358,31 @@ impl Socket {
 
     /// Leaves the namespace: the client is told, and does not come back by itself.
     pub fn disconnect(&self) {
-        let state = &self.shared.state;
-        if state.compare_exchange(CONNECTED, TOLD_TO_LEAVE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            let packet = encode(self.namespace().name(), &Body::Disconnect);
-            self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
-            self.shared.engine.wake();
+        if self.moves(CONNECTED, TOLD_TO_LEAVE) {
+            self.tell_to_leave();
         }
     }
 
-    /// Leaves the namespace, and ends the client's connection, with all namespaces that it is in.
+    /// Leaves the namespace, has the client leave all others that it is in, and ends its connection. It does not connect
+    /// again by itself.
     pub fn close_connection(&self) {
-        self.disconnect();
-        self.shared.engine.close();
+        if self.moves(CONNECTED, TOLD_TO_CLOSE) {
+            self.tell_to_leave();
+        } else if self.moves(TOLD_TO_LEAVE, TOLD_TO_CLOSE) {
+            self.shared.engine.wake();
+        } else if !self.is_told_to_close() {
+            self.shared.engine.close();
+        }
+    }
+
+    fn moves(&self, from: u8, to: u8) -> bool {
+        self.shared.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn tell_to_leave(&self) {
+        let packet = encode(self.namespace().name(), &Body::Disconnect);
+        self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
+        self.shared.engine.wake();
     }
 
     /// Lets it in, and tells its client.
@@ -385,7 +404,11 @@ impl Socket {
     }
 
     pub(super) fn is_told_to_leave(&self) -> bool {
-        self.shared.state.load(Ordering::Acquire) == TOLD_TO_LEAVE
+        matches!(self.shared.state.load(Ordering::Acquire), TOLD_TO_LEAVE | TOLD_TO_CLOSE)
+    }
+
+    pub(super) fn is_told_to_close(&self) -> bool {
+        self.shared.state.load(Ordering::Acquire) == TOLD_TO_CLOSE
     }
 
     /// It is no more in its namespace, and nothing comes to its client.
