@@ -1,14 +1,18 @@
 //! Clients that were away for a short time.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sockeye::{
     engineio::Sid,
     socketio::{Config, ConnectError, Recovery, RoomEvent, Server, Socket},
 };
 
+use tokio::sync::{Notify, mpsc::unbounded_channel};
+
 use crate::{
     Peer, serve,
-    sio::{member, until},
+    sio::{member, unhung, until},
 };
 
 /// The offset at the end of an event.
@@ -246,4 +250,45 @@ async fn connect_hello(address: std::net::SocketAddr) -> (Peer, String) {
     peer.send("0").await;
     let answer = peer.recv().await;
     (peer, answer)
+}
+
+#[tokio::test]
+async fn client_whose_handler_still_runs_is_recovered() {
+    let io = server(Recovery::new());
+    let door = Arc::new(Notify::new());
+    let (gone, mut told) = unbounded_channel();
+    let inside = Arc::clone(&door);
+    io.on_connect(move |socket: Socket| {
+        let (door, gone) = (Arc::clone(&inside), gone.clone());
+        socket.on("wait", move |socket: Socket| {
+            let door = Arc::clone(&door);
+            async move {
+                door.notified().await;
+                socket.join("too late");
+                socket.leave("room");
+            }
+        });
+        socket.on_disconnecting(move |socket: Socket, _| {
+            let _ = gone.send(socket.rooms());
+            async {}
+        });
+        async {}
+    });
+    let address = serve(&io).await;
+    let (mut peer, known) = connect(address).await;
+    peer.send(r#"2["wait"]"#).await;
+    drop(peer);
+    until(|| io.is_empty()).await;
+    let mut peer = Peer::open(address).await;
+    peer.send(&known.connect()).await;
+    assert_eq!(member(&peer.recv().await, "sid").as_ref(), Some(&known.sid));
+    peer.recv().await;
+    door.notify_one();
+    let rooms = unhung(told.recv()).await.unwrap();
+    assert_eq!(rooms.iter().map(|room| &**room).collect::<Vec<_>>(), [&*known.sid, "room"]);
+    // What is done for the one that has gone leaves the one that has come in its rooms, and in no others.
+    until(|| io.to("room").sockets().len() == 1).await;
+    assert!(io.to("too late").sockets().is_empty());
+    io.to("room").emit("still here", ()).unwrap();
+    assert!(peer.recv().await.starts_with(r#"2["still here""#));
 }

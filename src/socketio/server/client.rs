@@ -429,8 +429,14 @@ impl Membership {
         if self.leaving.is_none() {
             let is_told = self.socket.is_told_to_leave();
             self.closes = self.socket.is_told_to_close();
-            self.leaving = Some(if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason });
+            let reason = if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason };
+            self.leaving = Some(reason);
+            let was_in = self.socket.is_connected();
             self.socket.gone();
+            // Its client may be back before this is done with.
+            if was_in && (matches!(self.doing, Doing::Handling(..)) || !self.queue.is_empty()) {
+                self.socket.keep(reason);
+            }
         }
     }
 }
@@ -440,7 +446,7 @@ impl Drop for Membership {
     fn drop(&mut self) {
         if !matches!(self.doing, Doing::Gone) {
             self.socket.gone();
-            self.socket.namespace().rooms().remove(self.socket.id());
+            self.socket.leave_rooms();
         }
         self.socket.namespace().left();
     }

@@ -2,7 +2,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub(super) acks: Acks,
     data: Mutex<serde_json::Map<String, serde_json::Value>>,
     extensions: Mutex<Extensions>,
+    /// The rooms that it was in when it was remembered, for those whom its end is still to be told.
+    left: OnceLock<Vec<Arc<str>>>,
 }
 
 /// Middlewares have not let it in yet.
@@ -81,6 +83,7 @@ impl Socket {
             acks: Acks::default(),
             data: Mutex::default(),
             extensions: Mutex::default(),
+            left: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -343,17 +346,21 @@ impl Socket {
 
     /// Joins a room, which is there as long as somebody is in it.
     pub fn join(&self, room: impl AsRef<str>) {
-        self.namespace().rooms().join(self.id(), room.as_ref());
+        if self.shared.left.get().is_none() {
+            self.namespace().rooms().join(self.id(), room.as_ref());
+        }
     }
 
     /// Leaves a room.
     pub fn leave(&self, room: impl AsRef<str>) {
-        self.namespace().rooms().leave(self.id(), room.as_ref());
+        if self.shared.left.get().is_none() {
+            self.namespace().rooms().leave(self.id(), room.as_ref());
+        }
     }
 
     /// The rooms that it is in: that of its own, whose name is its id, and those that it has joined.
     pub fn rooms(&self) -> Vec<Arc<str>> {
-        self.namespace().rooms().of(self.id())
+        self.shared.left.get().cloned().unwrap_or_else(|| self.namespace().rooms().of(self.id()))
     }
 
     /// Leaves the namespace: the client is told, and does not come back by itself.
@@ -422,13 +429,30 @@ impl Socket {
         log::left(&self, reason);
         let [disconnecting, disconnect] = self.shared.listeners.end();
         self.tell_end(Utf8Bytes::from_static("disconnecting"), disconnecting, reason).await;
+        self.keep(reason);
+        self.leave_rooms();
+        self.tell_end(Utf8Bytes::from_static("disconnect"), disconnect, reason).await;
+    }
+
+    /// Has it remembered for when its client comes back, if it may, once. That may be before its handlers are done: the client
+    /// takes its id, under which nothing is to be done any more for this one.
+    pub(super) fn keep(&self, reason: DisconnectReason) {
+        let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable())
+        else {
+            return;
+        };
         let rooms = self.rooms();
-        self.namespace().rooms().remove(self.id());
-        // Only now: a client that comes back takes this id, under which nothing is to be removed any more.
-        if let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable()) {
+        if self.shared.left.set(rooms.clone()).is_ok() {
+            self.namespace().rooms().remove(self.id());
             memory.keep(pid, self.id(), rooms, self.data());
         }
-        self.tell_end(Utf8Bytes::from_static("disconnect"), disconnect, reason).await;
+    }
+
+    /// Leaves all rooms, unless it has.
+    pub(super) fn leave_rooms(&self) {
+        if self.shared.left.get().is_none() {
+            self.namespace().rooms().remove(self.id());
+        }
     }
 
     /// Tells some that it is disconnected, one after the other. A panic of one is reported, and keeps it from none.
