@@ -212,20 +212,6 @@ async fn client_that_comes_and_goes_has_no_more_sockets_than_it_may() {
 }
 
 #[tokio::test]
-async fn namespace_of_a_pattern_goes_with_a_client_whose_task_has_panicked() {
-    let io = Server::new();
-    let rooms = io.of_those(|name, _| {
-        assert_ne!(name, "/panic", "a test wants it");
-        true
-    });
-    let mut peer = Peer::open(serve(&io).await).await;
-    peer.join("0/room,").await;
-    assert_eq!(rooms.all().len(), 1);
-    peer.send("0/panic,").await;
-    until(|| io.engine().is_empty() && rooms.all().is_empty()).await;
-}
-
-#[tokio::test]
 async fn nested_json_overflows_no_stack() {
     let io = server();
     io.of_those(|_, auth| auth.is_object());

@@ -3,7 +3,10 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, UPGRADE},
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SET_COOKIE,
+        UPGRADE,
+    },
     request::Parts,
 };
 use hyper::{body::Body, ext::Protocol};
@@ -104,6 +107,10 @@ impl Engine {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
             if parts.version < http::Version::HTTP_2 {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                // RFC 6455 §4.4.
+                if parts.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+                    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                }
             }
         } else {
             response = Response::new(error.body().into());

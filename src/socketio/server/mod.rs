@@ -32,7 +32,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -91,6 +91,8 @@ pub struct Server {
 
 struct Shared {
     config: Config,
+    /// How many bytes the namespaces that patterns have made remember.
+    remembered: Arc<AtomicUsize>,
     /// Which one of a cluster it is.
     id: ServerId,
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
@@ -129,6 +131,7 @@ impl Server {
     pub fn with_config(config: Config) -> Self {
         let shared = Arc::new(Shared {
             config,
+            remembered: Arc::default(),
             id: ServerId::new(Sid::random().as_str()),
             namespaces: RwLock::default(),
             patterns: RwLock::default(),

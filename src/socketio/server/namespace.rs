@@ -122,7 +122,9 @@ impl Namespace {
                 members: AtomicUsize::new(0),
                 server: Arc::downgrade(server),
                 max_attachments: config.max_attachments,
-                memory: config.recovery.map(Memory::new),
+                memory: config.recovery.map(|recovery| {
+                    Memory::new(recovery, if is_dynamic { Arc::clone(&server.remembered) } else { Arc::default() })
+                }),
                 is_dynamic,
             }
         });

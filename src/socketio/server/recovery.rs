@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -55,8 +58,8 @@ impl Recovery {
         self
     }
 
-    /// Sets how many bytes each namespace may remember, of events and of clients (default: 64 MiB). The oldest are
-    /// forgotten first, and a client that has missed one of those begins anew.
+    /// Sets how many bytes each namespace may remember, of events and of clients, and all that patterns have made together
+    /// (default: 64 MiB). The oldest are forgotten first, and a client that has missed one of those begins anew.
     #[must_use]
     pub const fn max_log_bytes(mut self, bytes: usize) -> Self {
         self.max_log_bytes = bytes;
@@ -89,7 +92,9 @@ pub(super) struct State {
     sessions: HashMap<Sid, Gone>,
     /// The clients in the order in which they went.
     order: VecDeque<(Instant, Sid)>,
+    /// How many bytes are remembered here, and by all who share the limit.
     bytes: usize,
+    total: Arc<AtomicUsize>,
     last: Offset,
 }
 
@@ -125,16 +130,18 @@ pub(super) struct Recovered {
 }
 
 /// What a session or an event takes beside its bytes.
-const OVERHEAD: usize = 200;
+const OVERHEAD: usize = 400;
 
 impl Memory {
-    pub(super) fn new(recovery: Recovery) -> Self {
+    /// One that shares its limit with all that have the same total.
+    pub(super) fn new(recovery: Recovery, total: Arc<AtomicUsize>) -> Self {
         let state = State {
             recovery,
             events: VecDeque::new(),
             sessions: HashMap::new(),
             order: VecDeque::new(),
             bytes: 0,
+            total,
             last: Offset::default(),
         };
         Self { recovery, state: Mutex::new(state) }
@@ -160,7 +167,7 @@ impl Memory {
             + data.iter().map(|(name, value)| name.len() + value.to_string().len() + OVERHEAD).sum::<usize>();
         let (at, bytes) = (Instant::now(), known + OVERHEAD);
         let mut state = self.lock();
-        state.bytes += bytes;
+        state.remember(bytes);
         state.order.push_back((at, pid));
         state.sessions.insert(pid, Gone { id, rooms, data, at, bytes });
         state.forget();
@@ -177,7 +184,7 @@ impl State {
         // Of an event that is no more known it is not known which ones came behind it.
         let place = self.events.binary_search_by_key(&since, |noted| noted.offset).ok()?;
         let session = self.sessions.remove(&pid)?;
-        self.bytes -= session.bytes;
+        self.release(session.bytes);
         let own: Arc<str> = session.id.as_str().into();
         let is_in = |room: &Arc<str>| *room == own || session.rooms.contains(room);
         let missed = self.events.range(place + 1..).filter(|noted| {
@@ -218,27 +225,46 @@ impl State {
     pub(super) fn note(&mut self, packet: &Arc<[Outgoing]>, targets: Targets) {
         let rooms = targets.rooms.iter().chain(&targets.except).map(|room| room.len() + 16).sum::<usize>();
         let bytes = packet.iter().map(Outgoing::len).sum::<usize>() + rooms + OVERHEAD;
-        self.bytes += bytes;
+        self.remember(bytes);
         let (offset, at) = (self.last, Instant::now());
         self.events.push_back(Noted { offset, at, packet: Arc::clone(packet), targets, bytes });
         self.forget();
     }
 
+    fn remember(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.total.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Forgets what is too old, or too much.
     fn forget(&mut self) {
         let now = Instant::now();
-        let is_old = |at: Instant, limit| now.duration_since(at) > limit;
         let (limit, max) = (self.recovery.max_disconnection, self.recovery.max_log_bytes);
-        while self.events.front().is_some_and(|noted| self.bytes > max || is_old(noted.at, limit)) {
-            self.bytes -= self.events.pop_front().map_or(0, |noted| noted.bytes);
+        let is_due =
+            |state: &Self, at: Instant| now.duration_since(at) > limit || state.total.load(Ordering::Relaxed) > max;
+        while self.events.front().is_some_and(|noted| is_due(self, noted.at)) {
+            let bytes = self.events.pop_front().map_or(0, |noted| noted.bytes);
+            self.release(bytes);
         }
-        while self.order.front().is_some_and(|(at, _)| self.bytes > max || is_old(*at, limit)) {
+        while self.order.front().is_some_and(|(at, _)| is_due(self, *at)) {
             let Some((at, pid)) = self.order.pop_front() else { break };
             // One that has come back and gone once more is further behind.
             if self.sessions.get(&pid).is_some_and(|session| session.at == at) {
-                self.bytes -= self.sessions.remove(&pid).map_or(0, |session| session.bytes);
+                let bytes = self.sessions.remove(&pid).map_or(0, |session| session.bytes);
+                self.release(bytes);
             }
         }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.release(self.bytes);
     }
 }
 
@@ -255,6 +281,10 @@ mod tests {
     use crate::{Compress, Message};
 
     const MAX: usize = 1 << 20;
+
+    fn memory(recovery: Recovery) -> Memory {
+        Memory::new(recovery, Arc::default())
+    }
 
     fn packet(text: &str) -> [Outgoing; 1] {
         [Outgoing::Single(Message::from(text), Compress::Auto)]
@@ -284,7 +314,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_gets_what_it_has_missed_and_nothing_else() {
-        let memory = Memory::new(Recovery::new());
+        let memory = memory(Recovery::new());
         let offset = send(&memory, "known", Targets::default());
         let (pid, id) = keep(&memory, &["room"]);
         send(&memory, "to all", Targets::default());
@@ -301,7 +331,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_was_away_for_too_long_begins_anew() {
-        let memory = Memory::new(Recovery::new().max_disconnection(Duration::from_secs(10)));
+        let memory = memory(Recovery::new().max_disconnection(Duration::from_secs(10)));
         let offset = send(&memory, "known", Targets::default());
         let (pid, _) = keep(&memory, &[]);
         tokio::time::advance(Duration::from_secs(9)).await;
@@ -315,7 +345,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_it_remembers_is_bounded() {
-        let memory = Memory::new(Recovery::new().max_log_bytes(10_000));
+        let memory = memory(Recovery::new().max_log_bytes(10_000));
         let offset = send(&memory, "known", Targets::default());
         let (pid, _) = keep(&memory, &[]);
         for _ in 0..1000 {
@@ -327,7 +357,7 @@ mod tests {
             keep(&memory, &["a room"]);
             assert!(memory.lock().bytes <= 10_000);
         }
-        assert!(memory.lock().sessions.len() < 60);
+        assert!(memory.lock().sessions.len() < 30);
         for _ in 0..1000 {
             send(&memory, "to a room whose name a client has chosen", to(&"x".repeat(3000)));
         }
@@ -335,9 +365,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn those_who_share_a_limit_remember_no_more_together() {
+        let total = Arc::<AtomicUsize>::default();
+        let share = || Memory::new(Recovery::new().max_log_bytes(10_000), Arc::clone(&total));
+        let (first, second) = (share(), share());
+        for _ in 0..100 {
+            send(&first, "more", Targets::default());
+            send(&second, "more", Targets::default());
+            assert!(total.load(Ordering::Relaxed) <= 10_000);
+        }
+        drop(first);
+        assert_eq!(total.load(Ordering::Relaxed), second.lock().bytes);
+        drop(second);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
     async fn who_has_missed_more_than_may_be_queued_begins_anew() {
         for (count, fits) in [(4, true), (5, false)] {
-            let memory = Memory::new(Recovery::new());
+            let memory = memory(Recovery::new());
             let offset = send(&memory, "known", Targets::default());
             let (pid, _) = keep(&memory, &[]);
             for _ in 0..count {
@@ -350,7 +396,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_has_said_restores_nothing() {
-        let memory = Memory::new(Recovery::new());
+        let memory = memory(Recovery::new());
         let (pid, _) = keep(&memory, &[]);
         for (pid, offset) in [("", ""), (pid.as_str(), ""), (pid.as_str(), "1-1"), ("x", "0-0"), (pid.as_str(), "-")] {
             assert!(memory.lock().restore(pid, offset, MAX).is_none());

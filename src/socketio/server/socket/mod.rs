@@ -1,6 +1,7 @@
+mod leaving;
+
 use std::{
     fmt,
-    future::poll_fn,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -12,12 +13,11 @@ use http::Extensions;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Acknowledged, Broadcast, DisconnectReason, Emit, EmitError, Event, EventError, EventHandler, Namespace,
+    Acknowledged, Broadcast, DisconnectReason, Emit, EmitError, Event, EventHandler, Namespace,
     ack::Acks,
-    client::poll_caught,
     emit::{self, sendable},
     handler::{IntoOutcome, Wanted},
-    listeners::{Dispatched, Farewell, Listeners},
+    listeners::{Dispatched, Listeners},
     lock, log,
     recovery::Gone,
 };
@@ -363,35 +363,6 @@ impl Socket {
         self.shared.left.get().cloned().unwrap_or_else(|| self.namespace().rooms().of(self.id()))
     }
 
-    /// Leaves the namespace: the client is told, and does not come back by itself.
-    pub fn disconnect(&self) {
-        if self.moves(CONNECTED, TOLD_TO_LEAVE) {
-            self.tell_to_leave();
-        }
-    }
-
-    /// Leaves the namespace, has the client leave all others that it is in, and ends its connection. It does not connect
-    /// again by itself.
-    pub fn close_connection(&self) {
-        if self.moves(CONNECTED, TOLD_TO_CLOSE) {
-            self.tell_to_leave();
-        } else if self.moves(TOLD_TO_LEAVE, TOLD_TO_CLOSE) {
-            self.shared.engine.wake();
-        } else if !self.is_told_to_close() {
-            self.shared.engine.close();
-        }
-    }
-
-    fn moves(&self, from: u8, to: u8) -> bool {
-        self.shared.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    fn tell_to_leave(&self) {
-        let packet = encode(self.namespace().name(), &Body::Disconnect);
-        self.shared.engine.send_all(packet.into_outgoing(Compress::Never));
-        self.shared.engine.wake();
-    }
-
     /// Lets it in, and tells its client.
     pub(super) fn let_in(&self) {
         let packet = encode(self.namespace().name(), &Body::Connect(Some(self.connect_payload())));
@@ -408,62 +379,6 @@ impl Socket {
 
     pub(super) fn auth_json(&self) -> Option<&Utf8Bytes> {
         self.shared.auth.as_ref()
-    }
-
-    pub(super) fn is_told_to_leave(&self) -> bool {
-        matches!(self.shared.state.load(Ordering::Acquire), TOLD_TO_LEAVE | TOLD_TO_CLOSE)
-    }
-
-    pub(super) fn is_told_to_close(&self) -> bool {
-        self.shared.state.load(Ordering::Acquire) == TOLD_TO_CLOSE
-    }
-
-    /// It is no more in its namespace, and nothing comes to its client.
-    pub(super) fn gone(&self) {
-        self.shared.state.store(DISCONNECTED, Ordering::Release);
-        self.shared.acks.fail(self.id());
-    }
-
-    /// Tells all who want to know that it is disconnected, and leaves its rooms.
-    pub(super) async fn leave_all(self, reason: DisconnectReason) {
-        log::left(&self, reason);
-        let [disconnecting, disconnect] = self.shared.listeners.end();
-        self.tell_end(Utf8Bytes::from_static("disconnecting"), disconnecting, reason).await;
-        self.keep(reason);
-        self.leave_rooms();
-        self.tell_end(Utf8Bytes::from_static("disconnect"), disconnect, reason).await;
-    }
-
-    /// Has it remembered for when its client comes back, if it may, once. That may be before its handlers are done: the client
-    /// takes its id, under which nothing is to be done any more for this one.
-    pub(super) fn keep(&self, reason: DisconnectReason) {
-        let (Some(memory), Some(pid), true) = (self.namespace().memory(), self.shared.pid, reason.is_recoverable())
-        else {
-            return;
-        };
-        let rooms = self.rooms();
-        if self.shared.left.set(rooms.clone()).is_ok() {
-            self.namespace().rooms().remove(self.id());
-            memory.keep(pid, self.id(), rooms, self.data());
-        }
-    }
-
-    /// Leaves all rooms, unless it has.
-    pub(super) fn leave_rooms(&self) {
-        if self.shared.left.get().is_none() {
-            self.namespace().rooms().remove(self.id());
-        }
-    }
-
-    /// Tells some that it is disconnected, one after the other. A panic of one is reported, and keeps it from none.
-    async fn tell_end(&self, event: Utf8Bytes, farewells: Vec<Farewell>, reason: DisconnectReason) {
-        for farewell in farewells {
-            let socket = self.clone();
-            let mut told = Box::pin(async move { farewell(socket, reason).await });
-            if poll_fn(|cx| poll_caught(told.as_mut(), cx)).await.is_err() {
-                self.namespace().report(self, &event, &EventError::Panicked);
-            }
-        }
     }
 
     // ── what is known of it ──
