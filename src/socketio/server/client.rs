@@ -14,13 +14,13 @@ use tokio::time::{Sleep, sleep_until};
 use super::{
     ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket,
     handler::{Handling, Wanted},
-    holding::{LOOK_AFTER, Stalled, Unfetched, Waiting, cost},
+    holding::{LOOK_AFTER, Unfetched, Waiting, cost},
     listeners::Dispatched,
     log, recover,
 };
 use crate::{
     Compress, Message, Utf8Bytes,
-    engineio::{self, CloseReason, Session},
+    engineio::{self, CloseReason, Session, TransportKind},
     socketio::packet::{Body, Decoder, Packet, encode},
     stream::after,
 };
@@ -48,7 +48,7 @@ pub(super) struct Client {
     /// There while it asks for more than it fetches.
     unfetched: Option<Unfetched>,
     /// There while nothing is read from it.
-    stalled: Option<Stalled>,
+    stalled: Option<Pin<Box<Sleep>>>,
     is_over: bool,
 }
 
@@ -149,9 +149,13 @@ impl Client {
             self.stalled = None;
             return;
         }
-        let engine = &self.engine;
-        if self.stalled.get_or_insert_with(|| Stalled::new(engine)).poll(engine, cx).is_ready() {
-            engine.give_up();
+        // A WebSocket that takes none of its answers ends by itself.
+        if self.waiting.is_too_much() || self.engine.transport() == TransportKind::Polling {
+            let limit = self.engine.patience();
+            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(after(limit))));
+            if stalled.as_mut().poll(cx).is_ready() {
+                self.engine.give_up();
+            }
         }
         self.session.wait_for_change(cx);
         // An event that is handled beside others may have been done before it was waited for.

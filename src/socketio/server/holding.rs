@@ -9,10 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::{Sleep, sleep_until};
-
 use super::Event;
-use crate::{engineio, stream::after};
+use crate::engineio;
 
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
@@ -86,29 +84,5 @@ impl Unfetched {
     /// Writes what the client takes; ready when it has taken enough, or its session has ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.as_mut().poll(cx)
-    }
-}
-
-/// A client that is not read: it does not show whether it is there.
-pub(super) struct Stalled {
-    until: Pin<Box<Sleep>>,
-    /// What was queued for it when that began.
-    queued: usize,
-}
-
-impl Stalled {
-    pub(super) fn new(engine: &engineio::Sender) -> Self {
-        Self { until: Box::pin(sleep_until(after(engine.patience()))), queued: engine.queued() }
-    }
-
-    /// Ready when it has been so for as long as it takes to miss a client, in which it has taken nothing.
-    pub(super) fn poll(&mut self, engine: &engineio::Sender, cx: &mut Context<'_>) -> Poll<()> {
-        while self.until.as_mut().poll(cx).is_ready() {
-            if engine.queued() >= self.queued {
-                return Poll::Ready(());
-            }
-            *self = Self::new(engine);
-        }
-        Poll::Pending
     }
 }
