@@ -9,7 +9,7 @@ use std::{
 };
 
 use sockeye::socketio::{Config, Reply, Server, Socket, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc::unbounded_channel};
 
 use crate::{
     Peer, answer_sync, poll, serve, server,
@@ -46,56 +46,97 @@ async fn burst_of_questions_ends_no_client_that_fetches_its_answers() {
     let io = Server::new();
     io.on_connect(|socket: Socket| async move {
         socket.on("long", |_: Socket, len: usize| async move { Reply("x".repeat(len)) });
+        // What comes meanwhile waits.
+        socket.on("wait", |_: Socket| tokio::time::sleep(Duration::from_millis(200)));
     });
     let address = serve(&io).await;
-    let questions = || (0..20).map(|id| format!("42{id}[\"long\",1000000]"));
-    let (mut peer, _) = Peer::connect(address).await;
-    // All in one piece, as they come from a client that was busy.
-    peer.send_together(questions()).await;
-    for id in 0..20 {
-        let answer = peer.recv().await;
-        assert!(answer.starts_with(&format!("3{id}[\"xxx")) && answer.len() > 1_000_000);
-    }
-    let client = sio::Client::open(address, "/socket.io/").await;
-    client.send("40").await;
-    client.get().await;
-    client.send(&questions().collect::<Vec<_>>().join(&RS.to_string())).await;
-    let mut answers = 0;
-    while answers < 20 {
-        answers += client.get().await.text().split(RS).filter(|packet| packet.starts_with("43")).count();
+    for (count, len) in [(20, 1_000_000), (8, 3_000_000)] {
+        let questions = || (0..count).map(move |id| format!("42{id}[\"long\",{len}]"));
+        for first in [None, Some(String::from(r#"42["wait"]"#))] {
+            let (mut peer, _) = Peer::connect(address).await;
+            // All in one piece, as they come from a client that was busy.
+            peer.send_together(first.iter().cloned().chain(questions())).await;
+            for id in 0..count {
+                let answer = peer.recv().await;
+                assert!(answer.starts_with(&format!("3{id}[\"xxx")) && answer.len() > len);
+            }
+            let client = sio::Client::open(address, "/socket.io/").await;
+            client.send("40").await;
+            client.get().await;
+            client.send(&first.into_iter().chain(questions()).collect::<Vec<_>>().join(&RS.to_string())).await;
+            let mut answers = 0;
+            while answers < count {
+                answers += client.get().await.text().split(RS).filter(|packet| packet.starts_with("43")).count();
+            }
+        }
     }
 }
 
 #[tokio::test]
-async fn client_that_asks_and_never_fetches_is_read_no_more_and_given_up() {
-    let hasty = |engine: sockeye::engineio::Config| {
-        engine.ping_interval(Duration::from_millis(300)).ping_timeout(Duration::from_millis(200))
-    };
-    let io = Server::with_config(Config::new().engine(hasty));
+async fn what_was_posted_is_handled_though_the_client_has_gone_and_fetched_nothing() {
+    let io = Server::new();
+    let (last, mut told) = unbounded_channel();
+    io.on_connect(move |socket: Socket| {
+        let last = last.clone();
+        socket.on("long", |_: Socket, text: String| async move { Reply(text) });
+        socket.on("last", move |_: Socket| {
+            let _ = last.send(());
+            async {}
+        });
+        async {}
+    });
+    let client = sio::Client::open(serve(&io).await, "/socket.io/").await;
+    client.send("40").await;
+    client.get().await;
+    let text = "x".repeat(200_000);
+    for id in 0..50 {
+        // Behind the inbox's limit a POST waits, for what has come.
+        let _ =
+            tokio::time::timeout(Duration::from_millis(50), client.post(format!(r#"42{id}["long","{text}"]"#))).await;
+    }
+    let _ = tokio::time::timeout(Duration::from_millis(50), client.post(format!("42[\"last\"]{RS}1"))).await;
+    assert_eq!(unhung(told.recv()).await, Some(()));
+}
+
+/// A server whose answers are long.
+fn long_winded(config: Config) -> Server {
+    let io = Server::with_config(config);
     io.on_connect(|socket: Socket| async move {
         socket.on("long", |_: Socket| async move { Reply("x".repeat(100_000)) });
     });
-    let address = serve(&io).await;
-    let is_bounded = || io.sockets().iter().all(|socket| socket.queued() < 3_000_000);
-    let client = sio::Client::open(address, "/socket.io/").await;
+    io
+}
+
+#[tokio::test]
+async fn client_that_polls_and_asks_and_never_fetches_is_given_up() {
+    let hasty = |engine: sockeye::engineio::Config| {
+        engine.ping_interval(Duration::from_millis(300)).ping_timeout(Duration::from_millis(200))
+    };
+    let io = long_winded(Config::new().engine(hasty));
+    let client = sio::Client::open(serve(&io).await, "/socket.io/").await;
     client.send("40").await;
     client.get().await;
     while !io.is_empty() {
         // A POST waits while those before it do.
         let _ = tokio::time::timeout(Duration::from_millis(100), client.post(r#"420["long"]"#)).await;
-        assert!(is_bounded());
+        assert!(io.sockets().iter().all(|socket| socket.queued() < 9_000_000));
     }
-    let (mut peer, _) = Peer::connect(address).await;
+}
+
+#[tokio::test]
+async fn client_that_asks_and_never_reads_is_read_no_more() {
+    let io = long_winded(Config::new());
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
     let sending = async {
         // As many bytes as no operating system holds.
         let more = "x".repeat(10_000);
         for id in 0..10_000 {
             peer.send(&format!("2{id}[\"long\",\"{more}\"]")).await;
-            assert!(is_bounded());
+            assert!(io.sockets().iter().all(|socket| socket.queued() < 9_000_000));
         }
     };
-    // TCP holds it up.
     assert!(tokio::time::timeout(Duration::from_secs(2), sending).await.is_err());
+    assert_eq!(io.len(), 1);
 }
 
 #[tokio::test]

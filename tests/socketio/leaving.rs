@@ -16,7 +16,7 @@ use tokio::sync::{
 
 use crate::{
     Peer, poll, serve,
-    sio::{send, text, unhung, until},
+    sio::{RS, send, text, unhung, until},
 };
 
 /// A server that says why its sockets go, and in which rooms they are before and behind that.
@@ -124,6 +124,33 @@ async fn client_whose_connection_is_closed_leaves_its_other_namespaces_as_well()
             assert_eq!(unhung(told.recv()).await, Some(DisconnectReason::ServerNamespaceDisconnect));
         }
     }
+}
+
+#[tokio::test]
+async fn client_that_polls_and_whose_handler_closes_it_is_told_at_once() {
+    let io = Server::new();
+    for name in ["/", "/other"] {
+        io.of(name).on_connect(|socket: Socket| async move {
+            socket.on("leave", |socket: Socket| async move { socket.disconnect() });
+            socket.on("kick", |socket: Socket| async move { socket.close_connection() });
+        });
+    }
+    let address = serve(&io).await;
+    let client = crate::sio::Client::open(address, "/socket.io/").await;
+    client.send(&format!("40{RS}40/other,")).await;
+    client.get().await;
+    client.send(r#"42/other,["leave"]"#).await;
+    assert_eq!(client.get().await.text(), "41/other,");
+    until(|| io.of("/other").is_empty()).await;
+    client.send("40/other,").await;
+    assert!(client.get().await.text().starts_with("40/other,{"));
+    client.send(r#"42["kick"]"#).await;
+    let mut told = String::new();
+    while !told.ends_with("1") || !told.contains("41/other,") {
+        told = format!("{told}{RS}{}", client.get().await.text());
+    }
+    assert!(told.contains(&format!("{RS}41{RS}")), "{told}");
+    until(|| io.engine().is_empty()).await;
 }
 
 #[tokio::test]

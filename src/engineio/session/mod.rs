@@ -206,6 +206,11 @@ impl Session {
         }
     }
 
+    /// Whether the session has ended, and what came by POST before that may still be received.
+    pub(crate) fn has_last_posts(&self) -> bool {
+        self.socket.is_none() && self.shared.reason().is_some()
+    }
+
     /// Begins a turn of the task that receives: what is sent during it leaves at its end.
     pub(crate) fn begin_turn(&self) {
         if let Some(socket) = &self.socket {

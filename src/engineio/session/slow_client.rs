@@ -100,6 +100,16 @@ impl Sender {
         self.shared.registry.config.patience()
     }
 
+    /// How many bytes may be queued while the client is asked what more it wants: enough less than what it is ended with, or
+    /// loses events by, and more than what others send it is ever behind by, if it reads at all.
+    pub(crate) fn max_unfetched(&self) -> usize {
+        let config = &self.shared.registry.config;
+        match config.slow_client {
+            SlowClient::End => config.max_queued / 2,
+            SlowClient::Drop => config.max_queued.saturating_add(config.max_queued / 2),
+        }
+    }
+
     /// How many bytes may be queued.
     pub(crate) fn max_queued(&self) -> usize {
         self.shared.registry.config.max_queued

@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::{
     ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket,
     handler::{Handling, Wanted},
-    holding::{LOOK_AFTER, Unfetched, Waiting, cost},
+    holding::{Waiting, cost},
     listeners::Dispatched,
     log, recover,
 };
@@ -43,10 +43,6 @@ pub(super) struct Client {
     /// When the client has to be in a namespace at the latest; there until it is.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
-    /// How many packets were taken since it was looked whether it fetches its answers.
-    taken: usize,
-    /// There while it asks for more than it fetches.
-    unfetched: Option<Unfetched>,
     /// There while nothing is read from it.
     stalled: Option<Pin<Box<Sleep>>>,
     is_over: bool,
@@ -87,8 +83,6 @@ impl Client {
             members: Vec::new(),
             deadline: Some(deadline),
             waiting: Waiting::new(server.config.max_waiting),
-            taken: 0,
-            unfetched: None,
             stalled: None,
             is_over: false,
             server,
@@ -103,16 +97,18 @@ impl Client {
             self.poll_members(cx);
             self.take_in(cx);
             self.poll_stalled(cx);
+            // By its own handler, which wakes nobody, or since it was looked.
+            while self.members.iter().any(Membership::has_to_leave) {
+                self.poll_members(cx);
+            }
             if !self.is_over && self.members.iter().any(|member| member.closes) {
                 self.close(cx);
             }
             self.session.end_turn(cx);
-            // It may have taken all of it at once.
-            let Some(unfetched) = &mut self.unfetched else { break };
-            if unfetched.poll(cx).is_pending() {
+            // It may have taken all answers at once.
+            if !self.waiting.poll_fetched(cx) {
                 break;
             }
-            self.unfetched = None;
         }
         self.members.retain(|member| !matches!(member.doing, Doing::Gone));
         if self.is_over && self.members.is_empty() {
@@ -130,16 +126,12 @@ impl Client {
                 Some(message) => self.receive(message, cx),
                 None => self.end(cx),
             }
-            self.taken = (self.taken + 1) % LOOK_AFTER;
-            if self.taken == 0 {
-                self.unfetched = Unfetched::of(&self.engine);
-            }
         }
     }
 
-    /// Whether the client is read.
+    /// Whether the client is read. What it has posted before its session ended is taken in any case.
     fn is_read(&self) -> bool {
-        self.unfetched.is_none() && !self.waiting.is_too_much()
+        !self.waiting.is_too_much() || self.session.has_last_posts()
     }
 
     /// While nothing is read from the client, it does not show whether it is there. It is asked nothing either, so that it
@@ -309,6 +301,7 @@ impl Membership {
         loop {
             match &mut self.doing {
                 Doing::Gone => return,
+                Doing::Nothing if waiting.is_unfetched() && !self.queue.is_empty() => return,
                 Doing::Nothing => match self.queue.pop_front() {
                     Some(event) => {
                         waiting.queued -= cost(&event);
@@ -377,6 +370,7 @@ impl Membership {
             }
             Err(_panic) => self.socket.namespace().report(&self.socket, &name, &EventError::Panicked),
         }
+        waiting.handled(&self.socket.shared.engine);
     }
 
     /// The middlewares have answered.
@@ -421,9 +415,14 @@ impl Membership {
         self.doing = Doing::Gone;
     }
 
+    /// Whether the server wants it to go, and that was not seen yet.
+    fn has_to_leave(&self) -> bool {
+        self.leaving.is_none() && self.socket.is_told_to_leave()
+    }
+
     /// Sees whether the server wants it to go.
     fn notice_leave(&mut self) {
-        if self.leaving.is_none() && self.socket.is_told_to_leave() {
+        if self.has_to_leave() {
             self.leave(DisconnectReason::ServerNamespaceDisconnect);
         }
     }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::Context,
 };
 
 use super::Event;
@@ -14,18 +14,21 @@ use crate::engineio;
 
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
-/// How many bytes may be queued for a client that sends: it is to fetch its answers before it is asked for more. Less than
-/// any limit by which a client that reads would be ended for a burst.
-const MAX_UNFETCHED: usize = 1 << 20;
-/// After how many packets of a client it is looked whether it fetches its answers: each look takes two locks.
-pub(super) const LOOK_AFTER: usize = 8;
+/// After how many events it is looked whether the client fetches its answers: each look takes two locks.
+const LOOK_AFTER: usize = 2;
 
-/// How many bytes of events wait for their handlers, or are handled beside others.
+/// What a client has asked for and not got: events that wait for their handlers, or are handled beside others, and answers
+/// that it has not fetched.
 pub(super) struct Waiting {
+    /// How many bytes of events wait.
     pub(super) queued: usize,
-    /// There once something was.
+    /// How many are handled beside others; there once something was.
     beside: Option<Arc<AtomicUsize>>,
     limit: usize,
+    /// How many events were handled since it was looked whether it fetches its answers.
+    handled: usize,
+    /// There while it has to fetch some first.
+    unfetched: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// An event that is handled beside others, until it is.
@@ -37,18 +40,46 @@ pub(super) struct Beside {
 
 impl Waiting {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { queued: 0, beside: None, limit }
+        Self { queued: 0, beside: None, limit, handled: 0, unfetched: None }
     }
 
     /// Whether no more is to be read from the client.
     pub(super) fn is_too_much(&self) -> bool {
-        self.queued + self.beside.as_ref().map_or(0, |beside| beside.load(Ordering::Acquire)) > self.limit
+        self.is_unfetched()
+            || self.queued + self.beside.as_ref().map_or(0, |all| all.load(Ordering::Acquire)) > self.limit
+    }
+
+    /// Whether none of its events is to be handled, as it has to fetch answers first.
+    pub(super) const fn is_unfetched(&self) -> bool {
+        self.unfetched.is_some()
     }
 
     pub(super) fn begin_beside(&mut self, cost: usize, engine: &engineio::Sender) -> Beside {
         let all = Arc::clone(self.beside.get_or_insert_default());
         all.fetch_add(cost, Ordering::AcqRel);
         Beside { all, cost, engine: engine.clone() }
+    }
+
+    /// An event was handled, which may have been answered at length.
+    pub(super) fn handled(&mut self, engine: &engineio::Sender) {
+        self.handled = (self.handled + 1) % LOOK_AFTER;
+        let limit = engine.max_unfetched();
+        if self.handled == 0 && self.unfetched.is_none() && engine.queued() > limit {
+            let engine = engine.clone();
+            self.unfetched = Some(Box::pin(async move {
+                // How the session has ended is seen by who receives.
+                let _ = engine.drained(limit).await;
+            }));
+        }
+    }
+
+    /// Writes what the client takes of its answers; whether it has taken enough now, or its session has ended.
+    pub(super) fn poll_fetched(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_fetched = self.unfetched.as_mut().is_some_and(|unfetched| unfetched.as_mut().poll(cx).is_ready());
+        if is_fetched {
+            self.unfetched = None;
+        }
+        is_fetched
     }
 }
 
@@ -63,26 +94,4 @@ impl Drop for Beside {
 /// What an event takes while it waits. Its name may be a copy.
 pub(super) fn cost(event: &Event) -> usize {
     event.arguments.held() + event.name.len() + OVERHEAD
-}
-
-/// A client that has asked for more than it fetches.
-pub(super) struct Unfetched(Pin<Box<dyn Future<Output = ()> + Send>>);
-
-impl Unfetched {
-    /// There if so much is queued for it.
-    pub(super) fn of(engine: &engineio::Sender) -> Option<Self> {
-        let limit = MAX_UNFETCHED.min(engine.max_queued() / 4);
-        (engine.queued() > limit).then(|| {
-            let engine = engine.clone();
-            // How the session has ended is seen by who receives.
-            Self(Box::pin(async move {
-                let _ = engine.drained(limit).await;
-            }))
-        })
-    }
-
-    /// Writes what the client takes; ready when it has taken enough, or its session has ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
-    }
 }
