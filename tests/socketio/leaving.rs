@@ -128,7 +128,8 @@ async fn client_whose_connection_is_closed_leaves_its_other_namespaces_as_well()
 
 #[tokio::test]
 async fn client_that_polls_and_whose_handler_closes_it_is_told_at_once() {
-    let io = Server::new();
+    // No heartbeat is to bring it to light.
+    let io = Server::with_config(Config::new().engine(|engine| engine.ping_interval(Duration::from_secs(3600))));
     for name in ["/", "/other"] {
         io.of(name).on_connect(|socket: Socket| async move {
             socket.on("leave", |socket: Socket| async move { socket.disconnect() });
