@@ -208,11 +208,15 @@ impl Session {
 
     /// Whether the session has ended, and what came by POST before that may still be received.
     pub(crate) fn has_last_posts(&self) -> bool {
-        self.socket.is_none() && self.shared.reason().is_some()
+        self.has_posts && self.shared.reason().is_some()
     }
 
     /// Begins a turn of the task that receives: what is sent during it leaves at its end.
-    pub(crate) fn begin_turn(&self) {
+    pub(crate) fn begin_turn(&mut self) {
+        // It is written to, though nothing may be received for now.
+        if self.socket.is_none() {
+            self.socket = self.shared.lock().polling.take_receiver();
+        }
         if let Some(socket) = &self.socket {
             socket.begin_turn();
         }

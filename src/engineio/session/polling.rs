@@ -174,7 +174,7 @@ impl Drop for Parked<'_> {
 pub(in crate::engineio) struct Post(Arc<Shared>);
 
 impl Post {
-    /// Takes the packets of a body, and waits until there is room for more.
+    /// Waits until there is room, takes the packets of a body, and waits until there is room for more.
     ///
     /// # Errors
     ///
@@ -182,9 +182,11 @@ impl Post {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: all packets are taken when it is first polled.
+    /// Cancel safe: all packets are taken, or none.
     pub(in crate::engineio) async fn receive(self, body: Utf8Bytes) -> Result<(), CloseReason> {
         log::polled(self.0.id, "a POST has come", body.len());
+        // Who gave the last one up has not made room by that.
+        self.room().await;
         let received = self.receive_now(body);
         self.0.lock().wake_reader();
         if let Err(reason) = received {
@@ -193,6 +195,12 @@ impl Post {
                 return Err(reason);
             }
         }
+        self.room().await;
+        Ok(())
+    }
+
+    /// Waits until there is room for a body, or the session has ended.
+    async fn room(&self) {
         poll_fn(|cx| {
             let mut state = self.0.lock();
             if state.polling.inbox_bytes <= MAX_INBOX || state.end.is_some() {
@@ -202,7 +210,6 @@ impl Post {
             Poll::Pending
         })
         .await;
-        Ok(())
     }
 
     fn receive_now(&self, body: Utf8Bytes) -> Result<(), CloseReason> {

@@ -154,7 +154,7 @@ impl Client {
         if self.is_read() {
             cx.waker().wake_by_ref();
         }
-        if self.engine.reason().is_some() {
+        if self.engine.reason().is_some() && !self.session.has_last_posts() {
             self.end(cx);
         }
     }
@@ -328,6 +328,7 @@ impl Membership {
                             self.socket.namespace().report(&self.socket, name, &error);
                         }
                         self.doing = Doing::Nothing;
+                        waiting.handled(&self.socket.shared.engine);
                     }
                 },
                 Doing::Leaving(step) => match poll_caught(step.as_mut(), cx) {
@@ -370,7 +371,6 @@ impl Membership {
             }
             Err(_panic) => self.socket.namespace().report(&self.socket, &name, &EventError::Panicked),
         }
-        waiting.handled(&self.socket.shared.engine);
     }
 
     /// The middlewares have answered.

@@ -14,9 +14,6 @@ use crate::engineio;
 
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
-/// After how many events it is looked whether the client fetches its answers: each look takes two locks.
-const LOOK_AFTER: usize = 2;
-
 /// What a client has asked for and not got: events that wait for their handlers, or are handled beside others, and answers
 /// that it has not fetched.
 pub(super) struct Waiting {
@@ -25,8 +22,6 @@ pub(super) struct Waiting {
     /// How many are handled beside others; there once something was.
     beside: Option<Arc<AtomicUsize>>,
     limit: usize,
-    /// How many events were handled since it was looked whether it fetches its answers.
-    handled: usize,
     /// There while it has to fetch some first.
     unfetched: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -40,7 +35,7 @@ pub(super) struct Beside {
 
 impl Waiting {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { queued: 0, beside: None, limit, handled: 0, unfetched: None }
+        Self { queued: 0, beside: None, limit, unfetched: None }
     }
 
     /// Whether no more is to be read from the client.
@@ -62,9 +57,8 @@ impl Waiting {
 
     /// An event was handled, which may have been answered at length.
     pub(super) fn handled(&mut self, engine: &engineio::Sender) {
-        self.handled = (self.handled + 1) % LOOK_AFTER;
         let limit = engine.max_unfetched();
-        if self.handled == 0 && self.unfetched.is_none() && engine.queued() > limit {
+        if self.unfetched.is_none() && engine.queued() > limit {
             let engine = engine.clone();
             self.unfetched = Some(Box::pin(async move {
                 // How the session has ended is seen by who receives.
