@@ -1,6 +1,9 @@
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -20,6 +23,8 @@ pub(in crate::engineio) struct Shared {
     pub(in crate::engineio) registry: Arc<Registry>,
     pub(in crate::engineio) handshake: Handshake,
     pub(super) waiting: Waiting,
+    /// How many bytes were sent to this client alone since somebody has looked.
+    pub(super) sent: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -110,12 +115,24 @@ impl Shared {
             base64,
             later: Later::default(),
         };
-        Self { id, registry, handshake, waiting: Waiting::default(), state: Mutex::new(state) }
+        Self {
+            id,
+            registry,
+            handshake,
+            waiting: Waiting::default(),
+            sent: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics under it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what was sent to this client alone, under the lock.
+    pub(super) fn count(&self, bytes: usize) {
+        self.sent.store(self.sent.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
     }
 
     /// Sends a packet that is no message.
@@ -131,9 +148,12 @@ impl Shared {
         }
         // One that is too long for any room is taken when nothing waits.
         let waited = state.polling.outbox.bytes();
+        let mut bytes = 0;
         for packet in packets {
+            bytes += packet.len();
             state.push(packet);
         }
+        self.count(bytes);
         let queued = match &state.link {
             Link::Polling if waited > 0 => state.polling.outbox.bytes(),
             // A WebSocket has a limit of its own.

@@ -1,6 +1,6 @@
 //! What is done for a client that does not fetch what it is sent.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -77,6 +77,7 @@ impl Shared {
             return false;
         }
         packets.into_iter().for_each(|packet| state.push(packet));
+        self.count(bytes);
         true
     }
 }
@@ -98,6 +99,16 @@ impl Sender {
     /// For how long a client may be silent.
     pub(crate) fn patience(&self) -> std::time::Duration {
         self.shared.registry.config.patience()
+    }
+
+    /// Whether so much was sent to this client alone since this was said last that it is worth a look at its queue, which takes
+    /// two locks.
+    pub(crate) fn is_worth_a_look(&self) -> bool {
+        let is_much = self.shared.sent.load(Ordering::Relaxed) > self.shared.registry.config.max_queued / 16;
+        if is_much {
+            self.shared.sent.store(0, Ordering::Relaxed);
+        }
+        is_much
     }
 
     /// How many bytes may be queued while the client is asked what more it wants: enough less than what it is ended with, or

@@ -57,8 +57,11 @@ impl Waiting {
 
     /// An event was handled, which may have been answered at length.
     pub(super) fn handled(&mut self, engine: &engineio::Sender) {
+        if self.is_unfetched() || !engine.is_worth_a_look() {
+            return;
+        }
         let limit = engine.max_unfetched();
-        if self.unfetched.is_none() && engine.queued() > limit {
+        if engine.queued() > limit {
             let engine = engine.clone();
             self.unfetched = Some(Box::pin(async move {
                 // How the session has ended is seen by who receives.
