@@ -157,6 +157,33 @@ async fn all_handlers_are_let_go_of_with_what_they_hold() {
 }
 
 #[tokio::test]
+async fn what_handlers_hold_is_let_go_of_though_no_event_comes() {
+    let (_io, mut peer, socket) = with_one().await;
+    let held = Arc::new(());
+    let from_outside = Arc::downgrade(&held);
+    socket.on("e", move |_: Socket| {
+        let _held = &held;
+        async { Reply(()) }
+    });
+    peer.send(r#"20["e"]"#).await;
+    peer.expect("30[]").await;
+    assert!(from_outside.upgrade().is_some());
+    socket.off("e");
+    until(|| from_outside.upgrade().is_none()).await;
+
+    let held = Arc::new(());
+    let by_itself = Arc::downgrade(&held);
+    socket.on("f", move |socket: Socket| {
+        let _held = &held;
+        socket.off("f");
+        async { Reply(()) }
+    });
+    peer.send(r#"21["f"]"#).await;
+    peer.expect("31[]").await;
+    until(|| by_itself.upgrade().is_none()).await;
+}
+
+#[tokio::test]
 async fn rooms_are_told_of_as_they_come_and_go() {
     let (io, peer, socket) = with_one().await;
     let told = Arc::new(Mutex::new(Vec::new()));

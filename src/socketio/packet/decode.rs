@@ -219,9 +219,7 @@ fn event(
 /// An event's name: a text, or a number as it is written.
 fn name(json: &Utf8Bytes, raw: &str, end: usize) -> Result<Utf8Bytes, PacketError> {
     match raw.as_bytes() {
-        [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
-            Ok(json.slice_to(end - 1).slice_from(end - raw.len() + 1))
-        }
+        [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => Ok(json.slice_to(end - 1).skip(end - raw.len() + 1)),
         [b'"', ..] => serde_json::from_str::<String>(raw).map(Into::into).map_err(|_| PacketError::InvalidPayload),
         [b'-' | b'0'..=b'9', ..] => Ok(raw.into()),
         _ => Err(PacketError::InvalidPayload),

@@ -21,19 +21,16 @@ use crate::{
 /// time limit.
 #[derive(Debug)]
 #[must_use = "the client may wait for it"]
-pub struct Ack {
-    socket: Socket,
-    wanted: Option<Wanted>,
-}
+pub struct Ack(Option<(Socket, Wanted)>);
 
 impl Ack {
     pub(super) fn new(socket: &Socket, wanted: Option<Wanted>) -> Self {
-        Self { socket: socket.clone(), wanted }
+        Self(wanted.map(|wanted| (socket.clone(), wanted)))
     }
 
     /// Whether the client waits for it.
     pub const fn is_wanted(&self) -> bool {
-        self.wanted.is_some()
+        self.0.is_some()
     }
 
     /// Sends it. One that nobody waits for, or that another handler has given, is not sent.
@@ -42,9 +39,9 @@ impl Ack {
     ///
     /// If the arguments cannot be said in JSON, or have more attachments than clients take.
     pub fn send(mut self, arguments: impl ToArguments) -> Result<(), EmitError> {
-        if let Some(wanted) = &self.wanted {
-            self.socket.acknowledge(wanted, arguments)?;
-            self.wanted = None;
+        if let Some((socket, wanted)) = &self.0 {
+            socket.acknowledge(wanted, arguments)?;
+            self.0 = None;
         }
         Ok(())
     }
@@ -52,8 +49,10 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if self.wanted.is_some() {
-            super::log::unsent_ack(&self.socket);
+        if let Some((socket, wanted)) = &self.0
+            && !wanted.is_shared()
+        {
+            super::log::unsent_ack(socket);
         }
     }
 }

@@ -12,10 +12,10 @@ use std::{
 use tokio::time::{Sleep, sleep_until};
 
 use super::{
-    ConnectError, DisconnectReason, Event, EventError, Namespace, Shared, Socket,
+    ConnectError, DisconnectReason, EventError, Namespace, Shared, Socket,
     handler::{Handling, Wanted},
-    holding::{Waiting, cost},
-    listeners::Dispatched,
+    holding::{Arrived, Waiting},
+    listeners::{Dispatched, Known},
     log, recover,
 };
 use crate::{
@@ -51,9 +51,10 @@ pub(super) struct Client {
 /// A socket of the client in one namespace, and what is done for it.
 struct Membership {
     socket: Socket,
+    known: Known,
     doing: Doing,
     /// The events that wait for that.
-    queue: VecDeque<Event>,
+    queue: VecDeque<Arrived>,
     /// Why it has to go, when everything in front of that is done.
     leaving: Option<DisconnectReason>,
     /// Whether the client's connection is to end with it.
@@ -233,8 +234,7 @@ impl Client {
         match (body, found) {
             (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
             (Body::Event { id, name, arguments }, Some(member)) => {
-                let event = Event { socket: member.socket.clone(), name, arguments, ack: id.map(Wanted::new) };
-                member.receive(event, cx, waiting);
+                member.receive(Arrived { id, name, arguments }, cx, waiting);
             }
             (Body::Ack { id, arguments }, Some(member)) => {
                 member.socket.shared.acks.resolve(member.socket.id(), id, arguments);
@@ -268,6 +268,7 @@ impl Client {
         socket.namespace().entered();
         let mut member = Membership {
             socket: socket.clone(),
+            known: Known::default(),
             doing: Doing::Nothing,
             queue: VecDeque::new(),
             leaving: None,
@@ -297,6 +298,7 @@ impl Membership {
     /// Goes on with what is to be done, as far as it goes.
     fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting) {
         self.notice_leave();
+        self.known.forget_changed(&self.socket.shared.listeners);
         let _span = log::enter(&self.socket);
         loop {
             match &mut self.doing {
@@ -304,7 +306,7 @@ impl Membership {
                 Doing::Nothing if waiting.is_unfetched() && !self.queue.is_empty() => return,
                 Doing::Nothing => match self.queue.pop_front() {
                     Some(event) => {
-                        waiting.queued -= cost(&event);
+                        waiting.queued -= event.cost();
                         self.start(event, waiting);
                     }
                     None => match self.leaving {
@@ -328,6 +330,7 @@ impl Membership {
                             self.socket.namespace().report(&self.socket, name, &error);
                         }
                         self.doing = Doing::Nothing;
+                        self.known.forget_changed(&self.socket.shared.listeners);
                         waiting.handled(&self.socket.shared.engine);
                     }
                 },
@@ -340,21 +343,23 @@ impl Membership {
     }
 
     /// An event has come.
-    fn receive(&mut self, event: Event, cx: &mut Context<'_>, waiting: &mut Waiting) {
+    fn receive(&mut self, event: Arrived, cx: &mut Context<'_>, waiting: &mut Waiting) {
         if matches!(self.doing, Doing::Nothing) && self.queue.is_empty() {
             let _span = log::enter(&self.socket);
             self.start(event, waiting);
         } else {
-            waiting.queued += cost(&event);
+            waiting.queued += event.cost();
             self.queue.push_back(event);
             return;
         }
         self.poll(cx, waiting);
     }
 
-    fn start(&mut self, event: Event, waiting: &mut Waiting) {
-        let (name, cost) = (event.name.clone(), cost(&event));
-        let dispatched = catch_unwind(AssertUnwindSafe(|| self.socket.dispatch(event)));
+    fn start(&mut self, event: Arrived, waiting: &mut Waiting) {
+        let cost = event.cost();
+        let Arrived { id, name, arguments } = event;
+        let wanted = id.map(Wanted::new);
+        let dispatched = catch_unwind(AssertUnwindSafe(|| self.known.dispatch(&self.socket, &name, arguments, wanted)));
         match dispatched {
             Ok(Dispatched::Unheard) => log::unheard(&self.socket, &name),
             Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
@@ -409,7 +414,7 @@ impl Membership {
 
     /// It was not let in, or has gone before it was.
     fn refused(&mut self, waiting: &mut Waiting) {
-        waiting.queued -= self.queue.drain(..).map(|event| cost(&event)).sum::<usize>();
+        waiting.queued -= self.queue.drain(..).map(|event| event.cost()).sum::<usize>();
         self.socket.gone();
         self.socket.namespace().rooms().remove(self.socket.id());
         self.doing = Doing::Gone;

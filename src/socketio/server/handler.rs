@@ -45,6 +45,11 @@ impl Wanted {
         Self { is_given: Some(Arc::default()), ..self }
     }
 
+    /// Whether another handler may give it.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.is_given.is_some()
+    }
+
     /// Gives it; whether nobody has.
     pub(super) fn give(&self) -> bool {
         self.is_given.as_ref().is_none_or(|is_given| !is_given.swap(true, Ordering::AcqRel))
@@ -72,8 +77,8 @@ pub enum EventError {
 /// What is done for an event, some time.
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>>;
 
-/// A handler, whatever its shape was.
-pub(super) type Handler = Arc<dyn Fn(Event) -> Handling + Send + Sync>;
+/// A handler, whatever its shape was. It does not get the event's name, which it knows.
+pub(super) type Handler = Arc<dyn Fn(Socket, Arguments, Ack) -> Handling + Send + Sync>;
 
 /// A function that handles events: `async` ones with these arguments, of which `T` is whatever
 /// [`FromArguments`] makes of the event's.
@@ -92,7 +97,12 @@ pub(super) type Handler = Arc<dyn Fn(Event) -> Handling + Send + Sync>;
 )]
 pub trait EventHandler<Shape>: Send + Sync + 'static {
     /// Handles an event.
-    fn handle(&self, event: Event) -> Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>>;
+    fn handle(
+        &self,
+        socket: Socket,
+        arguments: Arguments,
+        ack: Ack,
+    ) -> Pin<Box<dyn Future<Output = Result<(), EventError>> + Send>>;
 }
 
 /// The shape of a handler of sockets alone.
@@ -112,9 +122,9 @@ where
     H: Fn(Socket) -> F + Send + Sync + 'static,
     F: Future<Output: IntoReply> + Send + 'static,
 {
-    fn handle(&self, event: Event) -> Handling {
-        let handling = self(event.socket.clone());
-        Box::pin(async move { handling.await.reply(&event) })
+    fn handle(&self, socket: Socket, _arguments: Arguments, ack: Ack) -> Handling {
+        let handling = self(socket);
+        Box::pin(async move { handling.await.reply(ack) })
     }
 }
 
@@ -124,11 +134,11 @@ where
     F: Future<Output: IntoReply> + Send + 'static,
     T: FromArguments,
 {
-    fn handle(&self, mut event: Event) -> Handling {
-        match T::take_arguments(std::mem::take(&mut event.arguments)) {
+    fn handle(&self, socket: Socket, arguments: Arguments, ack: Ack) -> Handling {
+        match T::take_arguments(arguments) {
             Ok(arguments) => {
-                let handling = self(event.socket.clone(), arguments);
-                Box::pin(async move { handling.await.reply(&event) })
+                let handling = self(socket, arguments);
+                Box::pin(async move { handling.await.reply(ack) })
             }
             Err(error) => Box::pin(std::future::ready(Err(error.into()))),
         }
@@ -142,11 +152,10 @@ where
     T: FromArguments,
     O: IntoOutcome,
 {
-    fn handle(&self, mut event: Event) -> Handling {
-        match T::take_arguments(std::mem::take(&mut event.arguments)) {
+    fn handle(&self, socket: Socket, arguments: Arguments, ack: Ack) -> Handling {
+        match T::take_arguments(arguments) {
             Ok(arguments) => {
-                let ack = Ack::new(&event.socket, event.ack);
-                let handling = self(event.socket, arguments, ack);
+                let handling = self(socket, arguments, ack);
                 Box::pin(async move { handling.await.outcome() })
             }
             Err(error) => Box::pin(std::future::ready(Err(error.into()))),
@@ -166,7 +175,7 @@ pub trait IntoReply {
     /// # Errors
     ///
     /// What went wrong.
-    fn reply(self, event: &Event) -> Result<(), EventError>;
+    fn reply(self, ack: Ack) -> Result<(), EventError>;
 
     /// What another server is answered, if it is.
     ///
@@ -188,7 +197,7 @@ pub trait IntoOutcome {
 
 /// Does not acknowledge, as a handler of node's that does not call what it is given; `Reply(())` acknowledges with nothing.
 impl IntoReply for () {
-    fn reply(self, _event: &Event) -> Result<(), EventError> {
+    fn reply(self, _ack: Ack) -> Result<(), EventError> {
         Ok(())
     }
 
@@ -198,11 +207,8 @@ impl IntoReply for () {
 }
 
 impl<T: ToArguments> IntoReply for Reply<T> {
-    fn reply(self, event: &Event) -> Result<(), EventError> {
-        if let Some(wanted) = &event.ack {
-            event.socket.acknowledge(wanted, self.0).map_err(EventError::Unsent)?;
-        }
-        Ok(())
+    fn reply(self, ack: Ack) -> Result<(), EventError> {
+        ack.send(self.0).map_err(EventError::Unsent)
     }
 
     fn answer(self) -> Result<Option<Arguments>, EventError> {
@@ -211,8 +217,8 @@ impl<T: ToArguments> IntoReply for Reply<T> {
 }
 
 impl<R: IntoReply, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoReply for Result<R, E> {
-    fn reply(self, event: &Event) -> Result<(), EventError> {
-        self.map_err(|error| EventError::Failed(error.into()))?.reply(event)
+    fn reply(self, ack: Ack) -> Result<(), EventError> {
+        self.map_err(|error| EventError::Failed(error.into()))?.reply(ack)
     }
 
     fn answer(self) -> Result<Option<Arguments>, EventError> {

@@ -9,11 +9,19 @@ use std::{
     task::Context,
 };
 
-use super::Event;
-use crate::engineio;
+use crate::{Utf8Bytes, engineio, socketio::packet::Arguments};
 
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
+
+/// An event that has come, until it is handled.
+pub(super) struct Arrived {
+    /// The id of the acknowledgement that the client waits for.
+    pub(super) id: Option<u64>,
+    pub(super) name: Utf8Bytes,
+    pub(super) arguments: Arguments,
+}
+
 /// What a client has asked for and not got: events that wait for their handlers, or are handled beside others, and answers
 /// that it has not fetched.
 pub(super) struct Waiting {
@@ -88,7 +96,9 @@ impl Drop for Beside {
     }
 }
 
-/// What an event takes while it waits. Its name may be a copy.
-pub(super) fn cost(event: &Event) -> usize {
-    event.arguments.held() + event.name.len() + OVERHEAD
+impl Arrived {
+    /// What it takes while it waits. Its name may be a copy.
+    pub(super) fn cost(&self) -> usize {
+        self.arguments.held() + self.name.len() + OVERHEAD
+    }
 }

@@ -9,7 +9,9 @@ impl Socket {
     /// As [`on`](Self::on), for one event: behind it, the handler is let go of. An event that a middleware stops does not
     /// count.
     pub fn once<S>(&self, event: &str, handler: impl EventHandler<S>) {
-        self.shared.listeners.once(event, Arc::new(move |event| handler.handle(event)));
+        self.shared
+            .listeners
+            .once(event, Arc::new(move |socket, arguments, ack| handler.handle(socket, arguments, ack)));
     }
 
     /// Whether somebody handles events of this name.
@@ -21,6 +23,7 @@ impl Socket {
     /// Middlewares and those who are told of all events stay.
     pub fn off_all(&self) {
         self.shared.listeners.off_all();
+        self.let_go();
     }
 
     /// As [`on_any`](Self::on_any), in front of those that there are.
@@ -37,6 +40,7 @@ impl Socket {
     /// Lets go of all who are told of all events.
     pub fn off_any(&self) {
         self.shared.listeners.off_any();
+        self.let_go();
     }
 
     /// As [`on_any_outgoing`](Self::on_any_outgoing), in front of those that there are.

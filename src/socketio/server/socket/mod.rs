@@ -17,7 +17,7 @@ use super::{
     ack::Acks,
     emit::{self, sendable},
     handler::{IntoOutcome, Wanted},
-    listeners::{Dispatched, Listeners},
+    listeners::Listeners,
     lock, log,
     recovery::Gone,
 };
@@ -179,17 +179,26 @@ impl Socket {
     /// });
     /// ```
     pub fn on<S>(&self, event: &str, handler: impl EventHandler<S>) {
-        self.shared.listeners.on(event, Arc::new(move |event| handler.handle(event)), false);
+        self.shared.listeners.on(
+            event,
+            Arc::new(move |socket, arguments, ack| handler.handle(socket, arguments, ack)),
+            false,
+        );
     }
 
     /// As [`on`](Self::on), but beside the socket's other events, in a task of its own.
     pub fn on_concurrent<S>(&self, event: &str, handler: impl EventHandler<S>) {
-        self.shared.listeners.on(event, Arc::new(move |event| handler.handle(event)), true);
+        self.shared.listeners.on(
+            event,
+            Arc::new(move |socket, arguments, ack| handler.handle(socket, arguments, ack)),
+            true,
+        );
     }
 
     /// Handles events of this name no more.
     pub fn off(&self, event: &str) {
         self.shared.listeners.off(event);
+        self.let_go();
     }
 
     /// Has a listener told of all events, whatever their names, in front of their handlers. It does not acknowledge.
@@ -235,8 +244,9 @@ impl Socket {
         self.shared.listeners.on_disconnect(Arc::new(move |socket, reason| Box::pin(farewell(socket, reason))));
     }
 
-    pub(super) fn dispatch(&self, event: Event) -> Dispatched {
-        self.shared.listeners.dispatch(event)
+    /// Has its task let go of listeners that are gone.
+    pub(super) fn let_go(&self) {
+        self.shared.engine.wake();
     }
 
     // ── what it is told ──
