@@ -109,16 +109,17 @@ fn what_is_no_event_is_refused() {
 
 #[test]
 fn acknowledgements_are_decoded() {
-    for (text, id, arguments) in
-        [("31[]", 1, "[]"), (r#"31["x"]"#, 1, r#"["x"]"#), ("3456[1,\"2\",{}]", 456, "[1,\"2\",{}]")]
-    {
+    for (text, id, arguments) in [
+        ("3[]", None, "[]"),
+        ("31[]", Some(1), "[]"),
+        (r#"31["x"]"#, Some(1), r#"["x"]"#),
+        ("3456[1,\"2\",{}]", Some(456), "[1,\"2\",{}]"),
+    ] {
         let Body::Ack { id: found, arguments: came } = packet(text).body else { panic!("{text}") };
         assert_eq!((found, &*came.json()), (id, arguments), "{text}");
     }
     assert_eq!(error("31{}"), PacketError::InvalidPayload);
     assert_eq!(error("3"), PacketError::InvalidPayload);
-    // node takes it, and has nobody to tell.
-    assert_eq!(error("3[]"), PacketError::MissingId);
 }
 
 #[test]
@@ -239,11 +240,12 @@ fn packets_are_written_as_node_writes_them() {
         ("/", Body::Connect(None), "0"),
         ("/a", Body::Connect(Some(r#"{"sid":"x"}"#.into())), r#"0/a,{"sid":"x"}"#),
         ("/a", Body::Disconnect, "1/a,"),
-        ("/", Body::Ack { id: 0, arguments: Arguments::default() }, "30[]"),
+        ("/", Body::Ack { id: Some(0), arguments: Arguments::default() }, "30[]"),
+        ("/", Body::Ack { id: None, arguments: Arguments::default() }, "3[]"),
         ("/", Body::ConnectError(r#"{"message":"no"}"#.into()), r#"4{"message":"no"}"#),
         (
             "/a",
-            Body::Ack { id: 1, arguments: binary().to_arguments().expect("bytes") },
+            Body::Ack { id: Some(1), arguments: binary().to_arguments().expect("bytes") },
             r#"61-/a,1[{"_placeholder":true,"num":0}]"#,
         ),
         (

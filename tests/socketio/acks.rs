@@ -83,6 +83,7 @@ async fn servers_get_what_clients_answer() {
     // Once more, and of what nobody has asked.
     peer.send(r#"30[6,"seven"]"#).await;
     peer.send("399[]").await;
+    peer.send("3[]").await;
     peer.expect_nothing().await;
 }
 

@@ -100,7 +100,7 @@ impl Decoder {
             b'3' | b'6' => {
                 let payload = payload.ok_or(PacketError::InvalidPayload)?;
                 let arguments = acknowledged(payload, |json| self.check_placeholders(json, attachments))?;
-                Body::Ack { id: id.ok_or(PacketError::MissingId)?, arguments }
+                Body::Ack { id, arguments }
             }
             b'4' => Body::ConnectError(checked(payload.ok_or(PacketError::InvalidPayload)?, b"{\"")?),
             _ => return Err(PacketError::InvalidPayload),

@@ -52,7 +52,7 @@ pub(crate) fn encode(namespace: &str, body: &Body) -> Encoded {
         Body::Ack { id, arguments } => {
             let elements = arguments.elements();
             let attachments = arguments.attachments.len();
-            let mut text = begin(['3', '6'], namespace, Some(*id), attachments, 1 + elements.len());
+            let mut text = begin(['3', '6'], namespace, *id, attachments, 1 + elements.len());
             text.push('[');
             text.push_str(elements);
             Encoded { text, attachments: arguments.attachments.clone() }

@@ -22,9 +22,6 @@ pub enum PacketError {
     /// An id that is not below 2⁶⁴.
     #[error("an acknowledgement's id that is too large")]
     IdTooLarge,
-    /// An acknowledgement of nothing.
-    #[error("an acknowledgement without an id")]
-    MissingId,
     /// The payload is no JSON, or not of the kind that the type wants.
     #[error("a payload that is not what the packet's type wants")]
     InvalidPayload,

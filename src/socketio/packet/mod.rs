@@ -42,8 +42,8 @@ pub enum Body {
     },
     /// `3`, or `6` with attachments.
     Ack {
-        /// The id of the event that it acknowledges.
-        id: u64,
+        /// The id of the event that it acknowledges. One without acknowledges nothing.
+        id: Option<u64>,
         /// What it says.
         arguments: Arguments,
     },

@@ -237,7 +237,9 @@ impl Client {
                 member.receive(Arrived { id, name, arguments }, cx, waiting);
             }
             (Body::Ack { id, arguments }, Some(member)) => {
-                member.socket.shared.acks.resolve(member.socket.id(), id, arguments);
+                if let Some(id) = id {
+                    member.socket.shared.acks.resolve(member.socket.id(), id, arguments);
+                }
             }
             (Body::Disconnect, Some(member)) => {
                 member.leave(DisconnectReason::ClientNamespaceDisconnect);

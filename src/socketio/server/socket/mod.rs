@@ -344,7 +344,7 @@ impl Socket {
         if !wanted.give() {
             return Ok(());
         }
-        let id = wanted.id;
+        let id = Some(wanted.id);
         let ack = encode(self.namespace().name(), &Body::Ack { id, arguments });
         if self.shared.state.load(Ordering::Acquire) < TOLD_TO_LEAVE {
             self.shared.engine.send_all(ack.into_outgoing(Compress::Auto));
