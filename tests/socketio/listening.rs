@@ -82,11 +82,14 @@ async fn an_event_that_a_middleware_stops_is_not_the_one() {
         if event.arguments.json() == r#"["stop"]"# { Err("stopped") } else { Ok(()) }
     });
     socket.once("e", |_: Socket, text: String| async move { Reply(text) });
+    let heard = Heard::default();
+    socket.on_any(heard.any("any"));
     peer.send(r#"20["e","stop"]"#).await;
     peer.send(r#"21["e","go"]"#).await;
     peer.expect(r#"31["go"]"#).await;
     peer.send(r#"22["e","late"]"#).await;
     peer.expect_nothing().await;
+    assert_eq!(heard.take(), ["any"; 3], "of one that is stopped as well");
 }
 
 #[tokio::test]

@@ -220,7 +220,7 @@ impl Known {
         let is_concurrent = !heard.is_empty() && heard.iter().all(|listener| listener.is_concurrent);
         let handlers = heard.into_iter().map(|listener| Arc::clone(&listener.handler)).collect();
         let event = Event { socket: socket.clone(), name: name.clone(), arguments, ack };
-        let handling = Box::pin(handle(event, listed.middlewares.clone(), listed.any.clone(), handlers));
+        let handling = Box::pin(handle(event, listed.any.clone(), listed.middlewares.clone(), handlers));
         if is_concurrent { Dispatched::Concurrent(handling) } else { Dispatched::InTurn(handling) }
     }
 }
@@ -235,24 +235,27 @@ impl Listener {
     }
 }
 
-/// Asks the middlewares, and has all who listen handle the event, one after the other; tells the first error, behind all.
+/// Tells those who are told of all events, asks the middlewares, and has the handlers handle the event, one after the other, as
+/// node does; tells the first error, behind all.
 async fn handle(
     mut event: Event,
-    middlewares: Vec<Watcher>,
     any: Vec<Watcher>,
+    middlewares: Vec<Watcher>,
     handlers: Vec<Handler>,
 ) -> Result<(), EventError> {
-    for middleware in middlewares {
-        middleware(event.clone()).await?;
-    }
     let wanted = event.ack.take();
     let mut outcome = Ok(());
     for watcher in any {
         outcome = outcome.and(watcher(event.clone()).await);
     }
-    let wanted = if handlers.len() > 1 { wanted.map(Wanted::shared) } else { wanted };
+    event.ack = if handlers.len() > 1 { wanted.map(Wanted::shared) } else { wanted };
+    for middleware in middlewares {
+        if let Err(error) = middleware(event.clone()).await {
+            return outcome.and(Err(error));
+        }
+    }
     for handler in handlers {
-        let ack = Ack::new(&event.socket, wanted.clone());
+        let ack = Ack::new(&event.socket, event.ack.clone());
         outcome = outcome.and(handler(event.socket.clone(), event.arguments.clone(), ack).await);
     }
     outcome

@@ -201,7 +201,8 @@ impl Socket {
         self.let_go();
     }
 
-    /// Has a listener told of all events, whatever their names, in front of their handlers. It does not acknowledge.
+    /// Has a listener told of all events, whatever their names, in front of the middlewares and of their handlers. It does not
+    /// acknowledge.
     pub fn on_any<F>(&self, listener: impl Fn(Event) -> F + Send + Sync + 'static)
     where
         F: Future<Output: IntoOutcome> + Send + 'static,
@@ -217,7 +218,7 @@ impl Socket {
         self.shared.listeners.on_any_outgoing(Arc::new(listener));
     }
 
-    /// Has a middleware look at each event in front of everybody. An error of its stops the event.
+    /// Has a middleware look at each event in front of its handlers. An error of its stops the event.
     pub fn middleware<F>(&self, middleware: impl Fn(Event) -> F + Send + Sync + 'static)
     where
         F: Future<Output: IntoOutcome> + Send + 'static,
