@@ -71,6 +71,13 @@ impl<B> WebSocketUpgrade<B> {
         Self::take(head.read(), head.version(), &mut parts.extensions)
     }
 
+    /// As [`from_parts`](Self::from_parts), of a request that was read before.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn from_read(request: Result<Request, Refusal>, parts: &mut Parts) -> Result<Self, Rejection> {
+        let version = Head::from(&*parts).version();
+        Self::take(request, version, &mut parts.extensions)
+    }
+
     fn take(
         request: Result<Request, Refusal>,
         version: Option<Version>,

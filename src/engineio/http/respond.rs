@@ -26,7 +26,7 @@ use crate::{
         session::{SLOW_READER, Shared, close},
     },
     hyper::{Opening, WebSocketUpgrade, read_head},
-    proto::handshake::Origin,
+    proto::handshake::{self, Origin, Refusal},
     server::Options,
 };
 
@@ -200,7 +200,7 @@ impl Engine {
         let id = Sid::random();
         let mut response;
         if is_websocket {
-            let (accepted, opening) = self.accept(parts)?;
+            let (accepted, opening) = self.accept(Ok(handshake.request.clone()), parts)?;
             response = accepted;
             edit_initial(self, &handshake, response.headers_mut());
             tokio::spawn(self.clone().run_websocket(id, handshake, opening, query.base64, place));
@@ -233,7 +233,7 @@ impl Engine {
 
     /// Has a session try a WebSocket.
     fn upgrade(&self, parts: &mut Parts, session: &Arc<Shared>, base64: bool) -> Result<Answer, ConnectionError> {
-        let (response, opening) = self.accept(parts)?;
+        let (response, opening) = self.accept(read_head(parts), parts)?;
         let probe = if self.registry.config.upgrades() { session.begin_probe() } else { None };
         tokio::spawn(async move {
             let Ok(ws) = opening.await else { return };
@@ -249,7 +249,11 @@ impl Engine {
         Ok(response)
     }
 
-    fn accept(&self, parts: &mut Parts) -> Result<(Answer, Opening), ConnectionError> {
+    fn accept(
+        &self,
+        request: Result<handshake::Request, Refusal>,
+        parts: &mut Parts,
+    ) -> Result<(Answer, Opening), ConnectionError> {
         let config = &self.registry.config;
         let limits =
             Limits::internet().max_message(config.max_payload).max_queued(config.end_queued()).idle_timeout(None);
@@ -262,7 +266,7 @@ impl Engine {
         let deflate = config.deflate.clone();
         // Looked at before: CORS has a say in it.
         let options = Options { config: connection, deflate, origin: Origin::any(), ..Options::default() };
-        let upgrade = WebSocketUpgrade::from_parts(parts);
+        let upgrade = WebSocketUpgrade::from_read(request, parts);
         // As node's library does, of which nobody has ever asked for anything else: the client's favourite.
         let offered = parts.headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|offered| offered.to_str().ok());
         let favourite = offered.and_then(|offered| offered.split(',').next()).map(str::trim);

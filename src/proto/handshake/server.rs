@@ -97,6 +97,8 @@ impl Request {
     /// As for [`accept`](Self::accept).
     pub fn acceptance(&self, accept: &Accept) -> Result<(Response, Agreed), AcceptError> {
         let mut response = Response::of_status(if self.extended_connect().is_some() { 200 } else { 101 });
+        // Most responses have three lines, or four.
+        response.headers = Headers::with_capacity(4, 160);
         let headers = &mut response.headers;
         let agreed = self.negotiate(accept, |name, value| headers.push(name, value).expect("it is well-formed"))?;
         headers.extend(&accept.headers);

@@ -116,7 +116,7 @@ impl Headers {
     }
 
     /// Starts with room for so many fields with so much text in all.
-    pub(super) fn with_capacity(fields: usize, text: usize) -> Self {
+    pub(crate) fn with_capacity(fields: usize, text: usize) -> Self {
         Self { text: Vec::with_capacity(text), fields: Vec::with_capacity(fields) }
     }
 
