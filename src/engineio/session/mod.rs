@@ -140,12 +140,7 @@ impl Session {
         // A body may hold very many messages, and others are to have their turn between them.
         ready!(pin!(coop::consume_budget()).poll(cx));
         let mut state = self.shared.lock();
-        if std::mem::take(&mut state.polling.ponged) {
-            self.heartbeat.pong();
-        }
-        if std::mem::take(&mut state.polling.heard) {
-            self.heartbeat.heard();
-        }
+        state.polling.tell(&mut self.heartbeat);
         if let Some(message) = state.polling.take_message() {
             return Poll::Ready(Some(message));
         }
@@ -159,6 +154,7 @@ impl Session {
     /// What came by POST before the client went over to its WebSocket is in front of what comes there.
     fn take_last_post(&mut self) -> Option<Message> {
         let mut state = self.shared.lock();
+        state.polling.tell(&mut self.heartbeat);
         let message = state.polling.take_message();
         self.has_posts = message.is_some() || state.polling.is_posting;
         message

@@ -1,12 +1,16 @@
 //! Polls and POSTs of a session.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::shared::{Link, Polling, Shared, State, Upgrade};
+use super::{
+    heartbeat::Heartbeat,
+    shared::{Link, Polling, Shared, State, Upgrade},
+};
 use crate::{
     Message, Utf8Bytes,
     engineio::{CloseReason, ConnectionError, Packet, Payload, log},
@@ -16,8 +20,11 @@ use crate::{
 const MAX_INBOX: usize = 1 << 20;
 /// What a message takes beside its bytes.
 const OVERHEAD: usize = 64;
-/// How many packets a body may hold: more are no client's, but somebody's who wants three bytes to cost a hundred.
+/// How many packets a body may hold, or one for each eight bytes that it may have: more are no client's, whose shortest event
+/// has as many, but somebody's who wants three bytes to cost a hundred.
 const MAX_PACKETS: usize = 65_536;
+/// For how many messages the memory is kept when they are taken.
+const KEPT: usize = 64;
 
 impl Polling {
     /// Wakes the poll that waits.
@@ -214,11 +221,12 @@ impl Post {
 
     fn receive_now(&self, body: Utf8Bytes) -> Result<(), CloseReason> {
         let (mut state, len) = (self.0.lock(), body.len());
+        let max = MAX_PACKETS.max(self.0.registry.config.max_payload / 8);
         for (number, packet) in Payload::parse(body).enumerate() {
             if state.end.is_some() {
                 break;
             }
-            if number == MAX_PACKETS {
+            if number == max {
                 return Err(CloseReason::ParseError);
             }
             state.receive(packet.map_err(|_| CloseReason::ParseError)?, len)?;
@@ -234,9 +242,22 @@ impl Drop for Post {
 }
 
 impl Polling {
+    /// Tells the heartbeat what has come of the client since it was told last.
+    pub(super) fn tell(&mut self, heartbeat: &mut Heartbeat) {
+        if std::mem::take(&mut self.ponged) {
+            heartbeat.pong();
+        }
+        if std::mem::take(&mut self.heard) {
+            heartbeat.heard();
+        }
+    }
+
     /// The next message that came by POST.
     pub(super) fn take_message(&mut self) -> Option<Message> {
         let message = self.inbox.pop_front()?;
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT {
+            self.inbox = VecDeque::new();
+        }
         self.inbox_bytes -= message.len() + OVERHEAD;
         if self.inbox_bytes <= MAX_INBOX
             && let Some(post) = self.post.take()
