@@ -415,6 +415,10 @@ async fn volatile_events_are_dropped_for_who_does_not_read() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(waiting.await.unwrap().text(), r#"42["position",2]"#);
+    let dropped = unhung(polling.volatile().emit_with_ack::<()>("lost", ())).await;
+    assert!(matches!(dropped, Err(sockeye::socketio::AckError::Dropped)), "{dropped:?}");
+    polling.emit("kept", ()).unwrap();
+    assert_eq!(client.get().await.text(), r#"42["kept"]"#);
     // A WebSocket that is not read from holds no more than fits.
     let large = "a".repeat(100_000);
     for _ in 0..500 {

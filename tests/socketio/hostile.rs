@@ -285,3 +285,47 @@ async fn nested_json_overflows_no_stack() {
     peer.send_bytes(b"x").await;
     peer.expect_nothing().await;
 }
+
+#[tokio::test]
+async fn all_the_events_that_a_body_may_hold_are_handled() {
+    let (io, heard) = (server(), Arc::<AtomicUsize>::default());
+    let hear = Arc::clone(&heard);
+    io.on_connect(move |socket: Socket| {
+        let hear = Arc::clone(&hear);
+        socket.on("e", move |_: Socket| {
+            hear.fetch_add(1, Ordering::Relaxed);
+            async {}
+        });
+        async {}
+    });
+    let client = poll(serve(&io).await).await;
+    let event = format!(r#"42["e"]{RS}"#);
+    client.send(event.repeat(120_000).trim_end_matches(RS)).await;
+    until(|| heard.load(Ordering::Relaxed) == 120_000).await;
+    // Nothing that is so short is an event.
+    assert_eq!(client.post(format!("43{RS}").repeat(130_000).trim_end_matches(RS)).await.status, 400);
+}
+
+#[tokio::test]
+async fn namespace_that_is_asked_for_once_more_while_its_middlewares_think_begins_anew() {
+    let (io, go) = (server(), Arc::new(Semaphore::new(0)));
+    let (slow, gate) = (io.of("/slow"), Arc::clone(&go));
+    slow.middleware(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(())
+        }
+    });
+    slow.on_connect(|socket: Socket| async move { socket.emit("auth", socket.auth::<Value>().unwrap()).unwrap() });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    for number in 0..1000 {
+        peer.send(&format!(r#"0/slow,{{"number":{number}}}"#)).await;
+    }
+    peer.expect_nothing().await;
+    go.add_permits(1);
+    assert!(peer.recv().await.starts_with("0/slow,{"));
+    peer.expect(r#"2/slow,["auth",{"number":999}]"#).await;
+    peer.expect_nothing().await;
+    assert_eq!(slow.len(), 1);
+}

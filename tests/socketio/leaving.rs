@@ -309,3 +309,21 @@ async fn events_that_have_come_are_handled_before_the_end_is_told() {
     assert_eq!(heard, ["0", "1", "2", "transport close"]);
     until(|| io.engine().is_empty()).await;
 }
+
+#[tokio::test]
+async fn what_a_client_sends_before_it_hears_that_it_was_sent_away_is_ignored() {
+    let io = Server::new();
+    io.of("/other").on_connect(|socket: Socket| async move { socket.disconnect() });
+    io.on_connect(|socket: Socket| async move { crate::answer_sync(&socket) });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    for _ in 0..2 {
+        peer.join("0/other,").await;
+        peer.expect("1/other,").await;
+        for packet in [r#"2/other,["late"]"#, "3/other,1[]", "1/other,"] {
+            peer.send(packet).await;
+            peer.expect_nothing().await;
+        }
+    }
+    peer.send(r#"2/never,["a"]"#).await;
+    assert_eq!(peer.closed().await, None);
+}

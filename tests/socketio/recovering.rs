@@ -211,6 +211,75 @@ impl Peer {
 }
 
 #[tokio::test]
+async fn what_is_sent_to_one_that_is_away_is_for_when_it_is_back() {
+    let io = server(Recovery::new());
+    let (go, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (gate, waiting) = (Arc::clone(&go), Arc::clone(&waits));
+    io.on_connect(move |socket: Socket| {
+        let (gate, waiting) = (Arc::clone(&gate), Arc::clone(&waiting));
+        socket.on("ask", move |socket: Socket| {
+            let (gate, waiting) = (Arc::clone(&gate), Arc::clone(&waiting));
+            async move {
+                waiting.notify_one();
+                gate.notified().await;
+                socket.emit("answer", 1).unwrap();
+                waiting.notify_one();
+                gate.notified().await;
+                socket.emit("answer", 2).unwrap();
+            }
+        });
+        socket.on_disconnecting(|socket, _| async move { socket.emit("bye", ()).unwrap() });
+        async {}
+    });
+    let address = serve(&io).await;
+    let (mut peer, known) = connect(address).await;
+    peer.send(r#"2["ask"]"#).await;
+    unhung(waits.notified()).await;
+    drop(peer);
+    until(|| io.is_empty()).await;
+    go.notify_one();
+    unhung(waits.notified()).await;
+    let mut peer = Peer::open(address).await;
+    peer.send(&known.connect()).await;
+    let missed = peer.recv().await;
+    assert!(missed.starts_with(r#"2["answer",1,"#), "{missed}");
+    assert!(peer.recv().await.starts_with('0'));
+    assert!(peer.recv().await.starts_with(r#"2["again","#));
+    // It is back under the same id.
+    go.notify_one();
+    for event in ["answer", "bye"] {
+        let sent = peer.recv().await;
+        assert!(sent.starts_with(&format!(r#"2["{event}","#)), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn namespace_of_a_pattern_stays_for_the_one_whom_it_remembers() {
+    let io = Server::with_config(Config::new().recovery(Recovery::new()));
+    let tenants = io.of_those(|name, _| name.starts_with("/tenant-"));
+    tenants.on_connect(|socket: Socket| async move { socket.emit("hello", socket.is_recovered()).unwrap() });
+    let address = serve(&io).await;
+    let mut peer = Peer::open(address).await;
+    peer.send("0/tenant-1,").await;
+    let answer = peer.recv().await;
+    let (sid, pid) = (member(&answer, "sid").unwrap(), member(&answer, "pid").unwrap());
+    let known = Known { sid, pid, offset: offset(&peer.recv().await) };
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    tenants.emit("missed", ()).unwrap();
+    let mut peer = Peer::open(address).await;
+    peer.send(&known.connect().replacen('0', "0/tenant-1,", 1)).await;
+    let missed = peer.recv().await;
+    assert!(missed.starts_with(r#"2/tenant-1,["missed","#), "{missed}");
+    assert_eq!(member(&peer.recv().await, "sid"), Some(known.sid));
+    let hello = peer.recv().await;
+    assert!(hello.starts_with(r#"2/tenant-1,["hello",true,"#), "{hello}");
+    // Who leaves is remembered by nobody.
+    peer.send("1/tenant-1,").await;
+    until(|| tenants.all().is_empty()).await;
+}
+
+#[tokio::test]
 async fn listener_of_rooms_may_send_and_ask_for_namespaces_when_a_client_comes_back() {
     let io = server(Recovery::new());
     let server = io.clone();

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::Mutex,
     task::{Context, Poll, ready},
@@ -65,7 +66,7 @@ pub enum AckError {
     #[error(transparent)]
     Emit(#[from] EmitError),
     /// The event was dropped, as too much waits for the client and
-    /// [`SlowClient::Drop`](crate::engineio::SlowClient::Drop) wants it.
+    /// [`SlowClient::Drop`](crate::engineio::SlowClient::Drop) wants it; or as it was volatile, and anything waits.
     #[error("too much waits for the client, and the event was dropped")]
     Dropped,
     /// The client has not sent it in time.
@@ -90,37 +91,35 @@ pub(super) enum Waiting {
     Many(mpsc::UnboundedSender<(Sid, Option<Arguments>)>),
 }
 
-/// The acknowledgements that are waited for from a client. There are few at a time.
+/// The acknowledgements that are waited for from a client. There may be many: whether they come is up to it.
 #[derive(Default)]
-pub(super) struct Acks(Mutex<Vec<(u64, Waiting)>>);
+pub(super) struct Acks(Mutex<BTreeMap<u64, Waiting>>);
 
 impl Acks {
     pub(super) fn wait(&self, id: u64, waiting: Waiting) {
-        lock(&self.0).push((id, waiting));
+        lock(&self.0).insert(id, waiting);
     }
 
     /// Hands one over. One that nobody waits for, or no more, is ignored.
     pub(super) fn resolve(&self, socket: Sid, id: u64, arguments: Arguments) {
-        let waiting = {
-            let mut all = lock(&self.0);
-            let Some(place) = all.iter().position(|(other, _)| *other == id) else { return };
-            all.swap_remove(place).1
-        };
+        let waiting = lock(&self.0).remove(&id);
         match waiting {
             // Whoever waited may have given up.
-            Waiting::One(one) => drop(one.send(arguments)),
-            Waiting::Many(many) => drop(many.send((socket, Some(arguments)))),
+            Some(Waiting::One(one)) => drop(one.send(arguments)),
+            Some(Waiting::Many(many)) => drop(many.send((socket, Some(arguments)))),
+            None => {}
         }
     }
 
     /// Nobody waits any more.
     pub(super) fn forget(&self, id: u64) {
-        lock(&self.0).retain(|(other, _)| *other != id);
+        lock(&self.0).remove(&id);
     }
 
     /// The client has gone.
     pub(super) fn fail(&self, socket: Sid) {
-        for (_, waiting) in std::mem::take(&mut *lock(&self.0)) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        for waiting in all.into_values() {
             if let Waiting::Many(many) = waiting {
                 let _ = many.send((socket, None));
             }

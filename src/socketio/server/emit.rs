@@ -112,7 +112,8 @@ impl<'a> Event<'a> {
     /// Sends it to one.
     pub(super) fn send(&self, socket: &Socket, volatile: bool, compress: Compress) {
         let namespace = socket.namespace();
-        if namespace.memory().is_some() && socket.is_connected() {
+        // What is sent to one that is away is for when it is back.
+        if namespace.memory().is_some() && socket.was_let_in() {
             let targets = Targets { rooms: vec![socket.id().as_str().into()], ..Targets::default() };
             return self.publish(namespace, &targets, volatile, compress);
         }
@@ -176,6 +177,9 @@ impl Emit {
         let namespace = self.socket.namespace();
         let id = namespace.next_ack();
         let sent = Event::new(namespace, event, arguments).map_err(AckError::from).and_then(|event| {
+            if self.volatile && !self.socket.shared.engine.is_writable() {
+                return Err(AckError::Dropped);
+            }
             let (sender, receiver) = oneshot::channel();
             self.socket.shared.acks.wait(id, Waiting::One(sender));
             if !self.socket.is_reachable() {

@@ -6,6 +6,7 @@ mod broadcast;
 mod client;
 mod cluster;
 mod config;
+mod dynamic;
 mod emit;
 mod handler;
 mod holding;
@@ -32,7 +33,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -54,7 +55,7 @@ pub use self::{
     socket::Socket,
     waiting::EmitAsyncError,
 };
-use self::{client::Client, namespace::Hooks, recovery::Recovered, rooms::Entered};
+use self::{client::Client, dynamic::Dynamic, namespace::Hooks, recovery::Recovered, rooms::Entered};
 use crate::{
     Utf8Bytes,
     engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
@@ -91,8 +92,7 @@ pub struct Server {
 
 struct Shared {
     config: Config,
-    /// How many bytes the namespaces that patterns have made remember.
-    remembered: Arc<AtomicUsize>,
+    dynamic: Dynamic,
     /// Which one of a cluster it is.
     id: ServerId,
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
@@ -131,7 +131,7 @@ impl Server {
     pub fn with_config(config: Config) -> Self {
         let shared = Arc::new(Shared {
             config,
-            remembered: Arc::default(),
+            dynamic: Dynamic::default(),
             id: ServerId::new(Sid::random().as_str()),
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
@@ -374,18 +374,6 @@ impl Shared {
             made.close();
         }
         done
-    }
-
-    /// Forgets a namespace that nobody is in.
-    fn forget_if_empty(&self, namespace: &Namespace) {
-        let mut namespaces = write(&self.namespaces);
-        let is_it = namespaces.get(namespace.name()).is_some_and(|there| there.is(namespace));
-        if is_it && namespace.rooms().is_empty() {
-            let gone = namespaces.remove(namespace.name());
-            drop(namespaces);
-            log::forgotten(namespace);
-            gone.iter().for_each(Namespace::close);
-        }
     }
 
     fn is_closing(&self) -> bool {

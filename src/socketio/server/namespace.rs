@@ -3,7 +3,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, RwLock, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,8 @@ struct Shared {
     cluster: Option<Cluster>,
     /// Whether a pattern has made it, so that it goes when nobody is in it.
     is_dynamic: bool,
+    /// Whether it is waited for until it remembers nobody.
+    is_kept: AtomicBool,
 }
 
 impl Hooks {
@@ -123,9 +125,11 @@ impl Namespace {
                 server: Arc::downgrade(server),
                 max_attachments: config.max_attachments,
                 memory: config.recovery.map(|recovery| {
-                    Memory::new(recovery, if is_dynamic { Arc::clone(&server.remembered) } else { Arc::default() })
+                    let own = Arc::default();
+                    Memory::new(recovery, if is_dynamic { &server.dynamic.shares } else { &own })
                 }),
                 is_dynamic,
+                is_kept: AtomicBool::new(false),
             }
         });
         Self { shared }
@@ -402,6 +406,11 @@ impl Namespace {
                 self.close();
             }
         }
+    }
+
+    /// Sets whether it is waited for until it remembers nobody; gives whether it was.
+    pub(super) fn set_kept(&self, is_kept: bool) -> bool {
+        self.shared.is_kept.swap(is_kept, Ordering::AcqRel)
     }
 
     /// The server closes: other servers are left behind the last client's farewell.

@@ -1,9 +1,9 @@
 //! Connection state recovery: a client that was away for a short time gets its id, its rooms and what it has missed.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, TryLockError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -26,6 +26,9 @@ use crate::engineio::{Outgoing, Sid};
 ///
 /// A client can go on only if it has got at least one event, which is worth sending when it connects, and has missed no more
 /// than may be [queued](crate::engineio::Config::max_queued) for it.
+///
+/// A namespace that a [pattern](super::Server::of_those) has made stays for as long as it remembers somebody, though nobody
+/// is in it; 1,000 of them at the most, behind which what they remember goes with the last client.
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,7 +62,8 @@ impl Recovery {
     }
 
     /// Sets how many bytes each namespace may remember, of events and of clients, and all that patterns have made together
-    /// (default: 64 MiB). The oldest are forgotten first, and a client that has missed one of those begins anew.
+    /// (default: 64 MiB). The oldest are forgotten first, of those who remember more than an equal share; and a client that has
+    /// missed one of those begins anew.
     #[must_use]
     pub const fn max_log_bytes(mut self, bytes: usize) -> Self {
         self.max_log_bytes = bytes;
@@ -81,7 +85,17 @@ impl Recovery {
 /// What a namespace remembers.
 pub(super) struct Memory {
     recovery: Recovery,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What memories that share a limit know of each other.
+#[derive(Default)]
+pub(super) struct Shares {
+    /// How many bytes they remember together.
+    bytes: AtomicUsize,
+    /// How many they are.
+    count: AtomicUsize,
+    all: Mutex<Vec<Weak<Mutex<State>>>>,
 }
 
 /// Locked from when an event is noted until it is sent to all, so that nobody is sent a later one in front of it; and until
@@ -92,9 +106,9 @@ pub(super) struct State {
     sessions: HashMap<Sid, Gone>,
     /// The clients in the order in which they went.
     order: VecDeque<(Instant, Sid)>,
-    /// How many bytes are remembered here, and by all who share the limit.
+    /// How many bytes are remembered here.
     bytes: usize,
-    total: Arc<AtomicUsize>,
+    shares: Arc<Shares>,
     last: Offset,
 }
 
@@ -133,18 +147,19 @@ pub(super) struct Recovered {
 const OVERHEAD: usize = 400;
 
 impl Memory {
-    /// One that shares its limit with all that have the same total.
-    pub(super) fn new(recovery: Recovery, total: Arc<AtomicUsize>) -> Self {
-        let state = State {
+    /// One that shares its limit with all that have the same shares.
+    pub(super) fn new(recovery: Recovery, shares: &Arc<Shares>) -> Self {
+        let state = Arc::new(Mutex::new(State {
             recovery,
             events: VecDeque::new(),
             sessions: HashMap::new(),
             order: VecDeque::new(),
             bytes: 0,
-            total,
+            shares: Arc::clone(shares),
             last: Offset::default(),
-        };
-        Self { recovery, state: Mutex::new(state) }
+        }));
+        shares.add(&state);
+        Self { recovery, state }
     }
 
     pub(super) const fn recovery(&self) -> &Recovery {
@@ -153,6 +168,14 @@ impl Memory {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Until when it remembers somebody, if it does.
+    pub(super) fn remembers_until(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        state.forget();
+        let (last, _) = state.order.back().filter(|_| !state.sessions.is_empty())?;
+        Some(*last + self.recovery.max_disconnection)
     }
 
     /// Remembers a client that has gone, under the secret that it has.
@@ -185,8 +208,9 @@ impl State {
         let place = self.events.binary_search_by_key(&since, |noted| noted.offset).ok()?;
         let session = self.sessions.remove(&pid)?;
         self.release(session.bytes);
-        let own: Arc<str> = session.id.as_str().into();
-        let is_in = |room: &Arc<str>| *room == own || session.rooms.contains(room);
+        // It may be in as many as it likes, and there may be very many events.
+        let rooms: HashSet<&str> = session.rooms.iter().map(|room| &**room).chain([session.id.as_str()]).collect();
+        let is_in = |room: &Arc<str>| rooms.contains(&**room);
         let missed = self.events.range(place + 1..).filter(|noted| {
             let Targets { rooms, except, not } = &noted.targets;
             (rooms.is_empty() || rooms.iter().any(is_in)) && !except.iter().any(is_in) && *not != Some(session.id)
@@ -233,20 +257,31 @@ impl State {
 
     fn remember(&mut self, bytes: usize) {
         self.bytes += bytes;
-        self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.shares.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn release(&mut self, bytes: usize) {
         self.bytes -= bytes;
-        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        self.shares.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Forgets what is too old, or too much.
+    /// Forgets what is too old, or too much; has the others do so, if it is they who remember too much.
     fn forget(&mut self) {
-        let now = Instant::now();
-        let (limit, max) = (self.recovery.max_disconnection, self.recovery.max_log_bytes);
-        let is_due =
-            |state: &Self, at: Instant| now.duration_since(at) > limit || state.total.load(Ordering::Relaxed) > max;
+        let max = self.recovery.max_log_bytes;
+        self.forget_beyond(max);
+        if self.shares.bytes.load(Ordering::Relaxed) > max {
+            // Enough for a while: there may be many.
+            self.shares.forget_beyond(max - max / 16);
+        }
+    }
+
+    /// Forgets what is too old; and of what is more than its share, the oldest, as long as all remember more than this.
+    fn forget_beyond(&mut self, max: usize) {
+        let (now, limit) = (Instant::now(), self.recovery.max_disconnection);
+        let share = max / self.shares.count.load(Ordering::Relaxed).max(1);
+        let is_due = |state: &Self, at: Instant| {
+            now.duration_since(at) > limit || state.bytes > share && state.shares.bytes.load(Ordering::Relaxed) > max
+        };
         while self.events.front().is_some_and(|noted| is_due(self, noted.at)) {
             let bytes = self.events.pop_front().map_or(0, |noted| noted.bytes);
             self.release(bytes);
@@ -265,6 +300,31 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         self.release(self.bytes);
+        self.shares.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shares {
+    fn add(&self, state: &Arc<Mutex<State>>) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut all = lock(&self.all);
+        // Those that have gone are as many as those that are there, at the most.
+        if all.len() > 2 * count {
+            all.retain(|state| state.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(state));
+    }
+
+    /// Has all forget that are not looked at by somebody else now, as the one who asks is.
+    fn forget_beyond(&self, max: usize) {
+        let all = lock(&self.all).clone();
+        for state in all.iter().filter_map(Weak::upgrade) {
+            match state.try_lock() {
+                Ok(mut state) => state.forget_beyond(max),
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().forget_beyond(max),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
     }
 }
 
@@ -283,7 +343,7 @@ mod tests {
     const MAX: usize = 1 << 20;
 
     fn memory(recovery: Recovery) -> Memory {
-        Memory::new(recovery, Arc::default())
+        Memory::new(recovery, &Arc::default())
     }
 
     fn packet(text: &str) -> [Outgoing; 1] {
@@ -364,20 +424,58 @@ mod tests {
         assert!(memory.lock().events.len() <= 3);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn those_who_share_a_limit_remember_no_more_together() {
-        let total = Arc::<AtomicUsize>::default();
-        let share = || Memory::new(Recovery::new().max_log_bytes(10_000), Arc::clone(&total));
+        let shares = Arc::<Shares>::default();
+        let share = || Memory::new(Recovery::new().max_log_bytes(10_000), &shares);
+        let remembered = || shares.bytes.load(Ordering::Relaxed);
         let (first, second) = (share(), share());
         for _ in 0..100 {
             send(&first, "more", Targets::default());
             send(&second, "more", Targets::default());
-            assert!(total.load(Ordering::Relaxed) <= 10_000);
+            assert!(remembered() <= 10_000);
         }
         drop(first);
-        assert_eq!(total.load(Ordering::Relaxed), second.lock().bytes);
+        assert_eq!(remembered(), second.lock().bytes);
         drop(second);
-        assert_eq!(total.load(Ordering::Relaxed), 0);
+        assert_eq!((remembered(), shares.count.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_remembers_much_leaves_the_others_their_share() {
+        let shares = Arc::<Shares>::default();
+        let recovery = Recovery::new().max_log_bytes(10_000);
+        let share = || Memory::new(recovery, &shares);
+        let (greedy, modest) = (share(), share());
+        (0..100).for_each(|_| drop(send(&greedy, "much", Targets::default())));
+        assert!(greedy.lock().bytes > 9_000);
+        let offset = send(&modest, "known", Targets::default());
+        let (pid, _) = keep(&modest, &[]);
+        send(&modest, "missed", Targets::default());
+        assert!(shares.bytes.load(Ordering::Relaxed) <= 10_000);
+        assert_eq!(texts(&modest.lock().restore(pid.as_str(), &offset, MAX).expect("it has come back")), ["missed"]);
+        // What is overdue goes though its own namespace is silent.
+        (0..100).for_each(|_| drop(send(&greedy, "much", Targets::default())));
+        tokio::time::advance(recovery.max_disconnection + Duration::from_secs(1)).await;
+        for _ in 0..24 {
+            send(&modest, "more", Targets::default());
+        }
+        assert!(shares.bytes.load(Ordering::Relaxed) <= 10_000);
+        assert_eq!(modest.lock().events.len(), 24, "the other one remembers nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_for_how_long_somebody_is_remembered() {
+        let memory = memory(Recovery::new());
+        assert_eq!(memory.remembers_until(), None);
+        let (pid, _) = keep(&memory, &[]);
+        assert_eq!(memory.remembers_until(), Some(Instant::now() + Duration::from_secs(120)));
+        let offset = send(&memory, "known", Targets::default());
+        assert!(memory.lock().restore(pid.as_str(), &offset, MAX).is_some());
+        assert_eq!(memory.remembers_until(), None);
+        keep(&memory, &[]);
+        tokio::time::advance(Duration::from_secs(121)).await;
+        assert_eq!(memory.remembers_until(), None);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! The task of one client: what its session brings, and the sockets that it has in the namespaces.
 
+mod membership;
+
 use std::{
-    collections::VecDeque,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -11,12 +11,11 @@ use std::{
 
 use tokio::time::{Sleep, sleep_until};
 
+use self::membership::Membership;
 use super::{
-    ConnectError, DisconnectReason, EventError, Namespace, Shared, Socket,
-    handler::{Handling, Wanted},
+    ConnectError, DisconnectReason, Shared,
     holding::{Arrived, Waiting},
-    listeners::{Dispatched, Known},
-    log, recover,
+    log,
 };
 use crate::{
     Compress, Message, Utf8Bytes,
@@ -25,14 +24,6 @@ use crate::{
     stream::after,
 };
 
-/// The handlers of connections, where they are named as those of events are.
-const CONNECTION: Utf8Bytes = Utf8Bytes::from_static("connection");
-
-/// A future that gives `()`, as it is to be awaited no more.
-type Step = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// Whether the middlewares let a socket in, some time.
-type Admission = Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send>>;
-
 /// What one client is to the server.
 pub(super) struct Client {
     server: Arc<Shared>,
@@ -40,38 +31,14 @@ pub(super) struct Client {
     engine: engineio::Sender,
     decoder: Decoder,
     members: Vec<Membership>,
+    /// The namespaces that the server has had it leave: it may have sent more before it heard that.
+    left: Vec<Box<str>>,
     /// When the client has to be in a namespace at the latest; there until it is.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
     /// There while nothing is read from it.
     stalled: Option<Pin<Box<Sleep>>>,
     is_over: bool,
-}
-
-/// A socket of the client in one namespace, and what is done for it.
-struct Membership {
-    socket: Socket,
-    known: Known,
-    doing: Doing,
-    /// The events that wait for that.
-    queue: VecDeque<Arrived>,
-    /// Why it has to go, when everything in front of that is done.
-    leaving: Option<DisconnectReason>,
-    /// Whether the client's connection is to end with it.
-    closes: bool,
-}
-
-enum Doing {
-    /// Nothing: an event is handled at once.
-    Nothing,
-    /// The middlewares are asked.
-    Admitting(Admission),
-    /// What its last event, or its connection, asked for.
-    Handling(Utf8Bytes, Handling),
-    /// All who want to know are told that it goes.
-    Leaving(Step),
-    /// It has gone.
-    Gone,
 }
 
 impl Client {
@@ -82,6 +49,7 @@ impl Client {
             engine: session.sender(),
             session,
             members: Vec::new(),
+            left: Vec::new(),
             deadline: Some(deadline),
             waiting: Waiting::new(server.config.max_waiting),
             stalled: None,
@@ -111,7 +79,7 @@ impl Client {
                 break;
             }
         }
-        self.members.retain(|member| !matches!(member.doing, Doing::Gone));
+        self.forget_gone();
         if self.is_over && self.members.is_empty() {
             return Poll::Ready(());
         }
@@ -173,6 +141,17 @@ impl Client {
         }
     }
 
+    fn forget_gone(&mut self) {
+        let (left, limit) = (&mut self.left, self.server.config.max_namespaces);
+        self.members.retain(|member| {
+            let is_gone = member.is_gone();
+            if is_gone && member.leaving == Some(DisconnectReason::ServerNamespaceDisconnect) && left.len() < limit {
+                left.push(member.socket.namespace().name().into());
+            }
+            !is_gone
+        });
+    }
+
     fn poll_members(&mut self, cx: &mut Context<'_>) {
         for member in &mut self.members {
             member.poll(cx, &mut self.waiting);
@@ -231,8 +210,14 @@ impl Client {
                 found = Some(member);
             }
         }
+        is_known |= self.left.iter().any(|left| **left == *namespace);
         match (body, found) {
             (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
+            // It has given that up without a word, as node's client does.
+            (Body::Connect(auth), Some(member)) if member.is_asking() => {
+                member.refused(waiting);
+                self.connect(&namespace, auth.as_ref(), cx);
+            }
             (Body::Event { id, name, arguments }, Some(member)) => {
                 member.receive(Arrived { id, name, arguments }, cx, waiting);
             }
@@ -258,29 +243,18 @@ impl Client {
     fn connect(&mut self, name: &str, auth: Option<&Utf8Bytes>, cx: &mut Context<'_>) {
         let limit = self.server.config.max_namespaces;
         if self.members.len() >= limit {
-            self.members.retain(|member| !matches!(member.doing, Doing::Gone));
+            self.forget_gone();
         }
         if self.members.len() >= limit {
             return self.refuse(name, "Too many namespaces");
         }
+        self.left.retain(|left| **left != *name);
         let Some(socket) = self.server.enter(name, auth, &self.engine) else {
             log::invalid_namespace(&self.engine, name);
             return self.refuse(name, "Invalid namespace");
         };
         socket.namespace().entered();
-        let mut member = Membership {
-            socket: socket.clone(),
-            known: Known::default(),
-            doing: Doing::Nothing,
-            queue: VecDeque::new(),
-            leaving: None,
-            closes: false,
-        };
-        if socket.is_recovered() || socket.namespace().admits_all() {
-            member.admitted(Ok(()), &mut self.waiting);
-        } else {
-            member.doing = Doing::Admitting(Box::pin(Namespace::admit(socket)));
-        }
+        let mut member = Membership::begin(socket, &mut self.waiting);
         member.poll(cx, &mut self.waiting);
         self.members.push(member);
     }
@@ -291,179 +265,8 @@ impl Client {
     }
 }
 
-impl Membership {
-    /// Whether it has neither gone nor is about to.
-    const fn is_staying(&self) -> bool {
-        self.leaving.is_none() && !matches!(self.doing, Doing::Gone)
-    }
-
-    /// Goes on with what is to be done, as far as it goes.
-    fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting) {
-        self.notice_leave();
-        self.known.forget_changed(&self.socket.shared.listeners);
-        let _span = log::enter(&self.socket);
-        loop {
-            match &mut self.doing {
-                Doing::Gone => return,
-                Doing::Nothing if waiting.is_unfetched() && !self.queue.is_empty() => return,
-                Doing::Nothing => match self.queue.pop_front() {
-                    Some(event) => {
-                        waiting.queued -= event.cost();
-                        self.start(event, waiting);
-                    }
-                    None => match self.leaving {
-                        Some(reason) => self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason))),
-                        None => return,
-                    },
-                },
-                Doing::Admitting(admission) => match poll_caught(admission.as_mut(), cx) {
-                    Poll::Pending if self.leaving.is_some() => return self.refused(waiting),
-                    Poll::Pending => return,
-                    Poll::Ready(Ok(admitted)) => self.admitted(admitted, waiting),
-                    Poll::Ready(Err(_)) => {
-                        self.socket.namespace().report(&self.socket, &CONNECTION, &EventError::Panicked);
-                        self.admitted(Err(ConnectError::new("Internal server error")), waiting);
-                    }
-                },
-                Doing::Handling(name, handling) => match poll_caught(handling.as_mut(), cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(outcome) => {
-                        if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
-                            self.socket.namespace().report(&self.socket, name, &error);
-                        }
-                        self.doing = Doing::Nothing;
-                        self.known.forget_changed(&self.socket.shared.listeners);
-                        waiting.handled(&self.socket.shared.engine);
-                    }
-                },
-                Doing::Leaving(step) => match poll_caught(step.as_mut(), cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(_) => self.doing = Doing::Gone,
-                },
-            }
-        }
-    }
-
-    /// An event has come.
-    fn receive(&mut self, event: Arrived, cx: &mut Context<'_>, waiting: &mut Waiting) {
-        if matches!(self.doing, Doing::Nothing) && self.queue.is_empty() {
-            let _span = log::enter(&self.socket);
-            self.start(event, waiting);
-        } else {
-            waiting.queued += event.cost();
-            self.queue.push_back(event);
-            return;
-        }
-        self.poll(cx, waiting);
-    }
-
-    fn start(&mut self, event: Arrived, waiting: &mut Waiting) {
-        let cost = event.cost();
-        let Arrived { id, name, arguments } = event;
-        let wanted = id.map(Wanted::new);
-        let dispatched = catch_unwind(AssertUnwindSafe(|| self.known.dispatch(&self.socket, &name, arguments, wanted)));
-        match dispatched {
-            Ok(Dispatched::Unheard) => log::unheard(&self.socket, &name),
-            Ok(Dispatched::InTurn(handling)) => self.doing = Doing::Handling(name, handling),
-            Ok(Dispatched::Concurrent(mut handling)) => {
-                let socket = self.socket.clone();
-                let beside = waiting.begin_beside(cost, &socket.shared.engine);
-                tokio::spawn(log::instrument(&self.socket, async move {
-                    let _beside = beside;
-                    let outcome = poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await;
-                    if let Err(error) = outcome.unwrap_or(Err(EventError::Panicked)) {
-                        socket.namespace().report(&socket, &name, &error);
-                    }
-                }));
-            }
-            Err(_panic) => self.socket.namespace().report(&self.socket, &name, &EventError::Panicked),
-        }
-    }
-
-    /// The middlewares have answered.
-    fn admitted(&mut self, admitted: Result<(), ConnectError>, waiting: &mut Waiting) {
-        match admitted {
-            Ok(()) if self.leaving.is_none() => {
-                self.let_in();
-                let welcome = Box::pin(Namespace::welcome(self.socket.clone()));
-                self.doing = Doing::Handling(CONNECTION, welcome);
-            }
-            Ok(()) => self.refused(waiting),
-            Err(error) => {
-                log::refused(&self.socket, &error);
-                let packet = encode(self.socket.namespace().name(), &Body::ConnectError(error.payload()));
-                self.socket.shared.engine.send_all(packet.into_outgoing(Compress::Never));
-                self.refused(waiting);
-            }
-        }
-    }
-
-    /// Lets the socket in, unless that was done when it was recovered, or is to be done now.
-    fn let_in(&mut self) {
-        if self.socket.is_recovered() {
-            return;
-        }
-        let (socket, engine) = (&self.socket, &self.socket.shared.engine);
-        let Some(returned) = socket.auth_json().and_then(|auth| recover(socket.namespace(), engine, auth)) else {
-            return socket.let_in();
-        };
-        let recovered = returned.told();
-        recovered.take_extensions(socket);
-        socket.gone();
-        socket.namespace().rooms().remove(socket.id());
-        self.socket = recovered;
-    }
-
-    /// It was not let in, or has gone before it was.
-    fn refused(&mut self, waiting: &mut Waiting) {
-        waiting.queued -= self.queue.drain(..).map(|event| event.cost()).sum::<usize>();
-        self.socket.gone();
-        self.socket.namespace().rooms().remove(self.socket.id());
-        self.doing = Doing::Gone;
-    }
-
-    /// Whether the server wants it to go, and that was not seen yet.
-    fn has_to_leave(&self) -> bool {
-        self.leaving.is_none() && self.socket.is_told_to_leave()
-    }
-
-    /// Sees whether the server wants it to go.
-    fn notice_leave(&mut self) {
-        if self.has_to_leave() {
-            self.leave(DisconnectReason::ServerNamespaceDisconnect);
-        }
-    }
-
-    /// It has to go.
-    fn leave(&mut self, reason: DisconnectReason) {
-        if self.leaving.is_none() {
-            let is_told = self.socket.is_told_to_leave();
-            self.closes = self.socket.is_told_to_close();
-            let reason = if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason };
-            self.leaving = Some(reason);
-            let was_in = self.socket.is_connected();
-            self.socket.gone();
-            // Its client may be back before this is done with.
-            if was_in && (matches!(self.doing, Doing::Handling(..)) || !self.queue.is_empty()) {
-                self.socket.keep(reason);
-            }
-        }
-    }
-}
-
-/// A client whose task is dropped, as the runtime ends or its session has panicked, leaves no socket behind.
-impl Drop for Membership {
-    fn drop(&mut self) {
-        if !matches!(self.doing, Doing::Gone) {
-            self.socket.gone();
-            self.socket.leave_rooms();
-        }
-        self.socket.namespace().left();
-    }
-}
-
 /// Polls what an application has written; a panic of it is its end, and nobody else's.
-pub(super) fn poll_caught<T>(
+pub(in crate::socketio::server) fn poll_caught<T>(
     future: Pin<&mut (dyn Future<Output = T> + Send)>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, ()>> {

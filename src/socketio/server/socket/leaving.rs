@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::atomic::Ordering};
 
-use super::{CONNECTED, DISCONNECTED, Socket, TOLD_TO_CLOSE, TOLD_TO_LEAVE};
+use super::{CONNECTED, CONNECTING, DISCONNECTED, Socket, TOLD_TO_CLOSE, TOLD_TO_LEAVE};
 use crate::{
     Compress, Utf8Bytes,
     socketio::{
@@ -20,13 +20,13 @@ impl Socket {
     }
 
     /// Leaves the namespace, has the client leave all others that it is in, and ends its connection. It does not connect
-    /// again by itself.
+    /// again by itself. In a middleware, it ends the connection at once; of a socket that has gone, it does nothing.
     pub fn close_connection(&self) {
         if self.moves(CONNECTED, TOLD_TO_CLOSE) {
             self.tell_to_leave();
         } else if self.moves(TOLD_TO_LEAVE, TOLD_TO_CLOSE) {
             self.shared.engine.wake();
-        } else if !self.is_told_to_close() {
+        } else if self.shared.state.load(Ordering::Acquire) == CONNECTING {
             self.shared.engine.close();
         }
     }

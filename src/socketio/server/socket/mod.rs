@@ -138,6 +138,11 @@ impl Socket {
         self.shared.state.load(Ordering::Acquire) == CONNECTED
     }
 
+    /// Whether it is in its namespace, or has gone since it was.
+    pub(super) fn was_let_in(&self) -> bool {
+        matches!(self.shared.state.load(Ordering::Acquire), CONNECTED | DISCONNECTED)
+    }
+
     /// Whether its client was away for a short time, and has got its id, its rooms, its data and what it had missed.
     pub fn is_recovered(&self) -> bool {
         self.shared.is_recovered

@@ -1,0 +1,87 @@
+//! When the namespaces that patterns have made go.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::sleep_until};
+
+use super::{
+    Namespace, Shared, log,
+    recovery::{Memory, Shares},
+    write,
+};
+
+/// How many of them stay, though nobody is in them, for what they remember of who was.
+const MAX_KEPT: usize = 1000;
+/// How long behind the end of what a namespace remembers it is looked at.
+const BEHIND: Duration = Duration::from_millis(1);
+
+/// What they share.
+#[derive(Default)]
+pub(super) struct Dynamic {
+    /// The limit of what they remember.
+    pub(super) shares: Arc<Shares>,
+    /// How many stay though nobody is in them.
+    kept: Arc<AtomicUsize>,
+}
+
+/// The place of one that stays; dropped, another one may.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Dynamic {
+    fn take_place(&self) -> Option<Place> {
+        let one_more = |kept: usize| (kept < MAX_KEPT).then_some(kept + 1);
+        let taken = self.kept.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        taken.is_ok().then(|| Place(Arc::clone(&self.kept)))
+    }
+}
+
+impl Shared {
+    /// Forgets a namespace that nobody is in and that remembers nobody.
+    pub(super) fn forget_if_empty(self: &Arc<Self>, namespace: &Namespace) {
+        if !self.is_closing() && namespace.rooms().is_empty() && self.keeps(namespace) {
+            return;
+        }
+        let mut namespaces = write(&self.namespaces);
+        let is_it = namespaces.get(namespace.name()).is_some_and(|there| there.is(namespace));
+        if is_it && namespace.rooms().is_empty() {
+            let gone = namespaces.remove(namespace.name());
+            drop(namespaces);
+            log::forgotten(namespace);
+            gone.iter().for_each(Namespace::close);
+        }
+    }
+
+    /// Whether a namespace stays for somebody whom it remembers. It is looked at again when that is over.
+    fn keeps(self: &Arc<Self>, namespace: &Namespace) -> bool {
+        let Some(until) = namespace.memory().and_then(Memory::remembers_until) else { return false };
+        if namespace.set_kept(true) {
+            return true;
+        }
+        let (Ok(runtime), Some(place)) = (Handle::try_current(), self.dynamic.take_place()) else {
+            namespace.set_kept(false);
+            return false;
+        };
+        let (server, namespace) = (Arc::downgrade(self), namespace.downgrade());
+        runtime.spawn(async move {
+            sleep_until(until + BEHIND).await;
+            drop(place);
+            if let (Some(server), Some(namespace)) = (server.upgrade(), namespace.upgrade()) {
+                namespace.set_kept(false);
+                server.forget_if_empty(&namespace);
+            }
+        });
+        true
+    }
+}
