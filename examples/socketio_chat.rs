@@ -9,7 +9,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -33,6 +36,8 @@ const LONGEST_TEXT: usize = 500;
 /// How many events a guest may send at once, and how soon one more.
 const BURST: u32 = 20;
 const REFILL: Duration = Duration::from_millis(250);
+/// How often a room is told who is there, if that has changed: each time, all are told of all.
+const ROLL_CALL: Duration = Duration::from_millis(250);
 
 /// What a handler tells its client, as `{ Ok: … }` or `{ Err: … }`.
 type Answer<T> = Reply<Result<T, &'static str>>;
@@ -63,17 +68,38 @@ struct Guest {
 #[derive(Clone, Default)]
 struct Histories(Arc<Mutex<HashMap<&'static str, VecDeque<Said>>>>);
 
+/// How many events guests may still send, and since when: by their sessions, as a guest may come and go in one.
+#[derive(Clone, Default)]
+struct Allowances(Arc<Mutex<HashMap<Sid, (u32, Instant)>>>);
+
+/// In which rooms guests have come or gone since they were told.
+#[derive(Clone, Default)]
+struct Changes(Arc<[AtomicBool; ROOMS.len()]>);
+
+/// What the handlers share.
+#[derive(Clone, Default)]
+struct Chat {
+    histories: Histories,
+    allowances: Allowances,
+    changes: Changes,
+}
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let options = support::options(&[]);
     let io = Server::with_config(options.config());
-    io.middleware(|socket: Socket| async move { introduce(&socket) });
-    let histories = Histories::default();
+    let chat = Chat::default();
+    let allowances = chat.allowances.clone();
+    io.middleware(move |socket: Socket| {
+        let let_in = if allowances.take(&socket) { introduce(&socket) } else { Err(ConnectError::new("Slow down.")) };
+        async move { let_in }
+    });
+    tokio::spawn(call_rolls((*io).clone(), chat.changes.clone()));
     io.on_connect(move |socket: Socket| {
-        let histories = histories.clone();
+        let chat = chat.clone();
         async move {
-            limit_rate(&socket);
-            listen(&socket, histories);
+            limit_rate(&socket, chat.allowances.clone());
+            listen(&socket, &chat);
         }
     });
     options.serve(include_str!("support/socketio_chat.html"), Router::new(), io).await
@@ -92,16 +118,9 @@ fn introduce(socket: &Socket) -> Result<(), ConnectError> {
 }
 
 /// Drops the events of a guest who sends too many.
-fn limit_rate(socket: &Socket) {
-    let state = Mutex::new((BURST, Instant::now()));
+fn limit_rate(socket: &Socket, allowances: Allowances) {
     socket.middleware(move |event| {
-        let (left, since) = &mut *state.lock().unwrap_or_else(PoisonError::into_inner);
-        let earned = since.elapsed().as_millis() / REFILL.as_millis();
-        if earned > 0 {
-            (*left, *since) = (BURST.min(left.saturating_add(u32::try_from(earned).unwrap_or(BURST))), Instant::now());
-        }
-        let may_pass = *left > 0;
-        *left = left.saturating_sub(1);
+        let may_pass = allowances.take(&event.socket);
         async move {
             if may_pass {
                 return Ok(());
@@ -112,14 +131,15 @@ fn limit_rate(socket: &Socket) {
     });
 }
 
-fn listen(socket: &Socket, histories: Histories) {
-    let (told, asked) = (histories.clone(), histories);
+fn listen(socket: &Socket, chat: &Chat) {
+    let asked = chat.clone();
     socket.on("join", move |socket: Socket, room: String| {
-        let histories = asked.clone();
-        async move { join(&socket, &room, &histories) }
+        let chat = asked.clone();
+        async move { Reply(join(&socket, &room, &chat)) }
     });
+    let histories = chat.histories.clone();
     socket.on("say", move |socket: Socket, text: String| {
-        let histories = told.clone();
+        let histories = histories.clone();
         async move { say(&socket, &text, &histories) }
     });
     socket.on("whisper", |socket: Socket, (to, text): (String, String)| async move { whisper(&socket, &to, &text) });
@@ -132,27 +152,28 @@ fn listen(socket: &Socket, histories: Histories) {
             _ => Ok(()),
         }
     });
-    socket.on_disconnect(|socket, _reason| async move {
+    let changes = chat.changes.clone();
+    socket.on_disconnect(move |socket, _reason| {
         if let Some(Room(room)) = socket.extension() {
-            // Its arguments are ours, so that they can be sent.
-            let _ = tell_guests(socket.namespace(), room);
+            changes.note(room);
         }
+        async {}
     });
 }
 
 /// Leaves the room that the socket is in for another one, of which it is told what was said there.
-fn join(socket: &Socket, room: &str, histories: &Histories) -> Result<Answer<Vec<Said>>, EmitError> {
-    let Some(&room) = ROOMS.iter().find(|known| **known == room) else {
-        return Ok(Reply(Err("There is no such room.")));
-    };
-    let left = socket.insert(Room(room));
-    if let Some(Room(left)) = left {
-        socket.leave(left);
-        tell_guests(socket.namespace(), left)?;
+fn join(socket: &Socket, room: &str, chat: &Chat) -> Result<Vec<Said>, &'static str> {
+    let &room = ROOMS.iter().find(|known| **known == room).ok_or("There is no such room.")?;
+    let left = socket.insert(Room(room)).map(|Room(left)| left);
+    if left != Some(room) {
+        if let Some(left) = left {
+            socket.leave(left);
+            chat.changes.note(left);
+        }
+        socket.join(room);
+        chat.changes.note(room);
     }
-    socket.join(room);
-    tell_guests(socket.namespace(), room)?;
-    Ok(Reply(Ok(histories.of(room))))
+    Ok(chat.histories.of(room))
 }
 
 fn say(socket: &Socket, text: &str, histories: &Histories) -> Result<Answer<()>, EmitError> {
@@ -191,21 +212,80 @@ fn said(socket: &Socket, text: &str) -> Result<Said, &'static str> {
 
 /// A text without blanks around it, unless it is too short, too long, or has what nobody can see.
 fn checked(text: &str, longest: usize) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("There is nothing in it."),
-        text if text.chars().count() > longest => Err("It is too long."),
-        text if text.chars().any(char::is_control) => Err("It has characters that nobody can see."),
-        text => Ok(text.to_owned()),
+    let text = text.trim();
+    if text.chars().all(|character| character.is_whitespace() || joins(character)) {
+        Err("There is nothing in it.")
+    } else if text.chars().count() > longest {
+        Err("It is too long.")
+    } else if text.chars().any(is_unseen) {
+        Err("It has characters that nobody can see.")
+    } else {
+        Ok(text.to_owned())
     }
 }
 
-/// Tells everybody in a room who is there.
-fn tell_guests(namespace: &Namespace, room: &str) -> Result<(), EmitError> {
-    let sockets = namespace.to(room).sockets().into_iter();
-    let guests =
-        sockets.filter_map(|socket| Some(Guest { id: socket.id().to_string(), name: socket.extension::<Name>()?.0 }));
-    let guests: Vec<Guest> = guests.collect();
-    namespace.to(room).emit("guests", guests)
+/// Whether a character joins others, as in some scripts and in emoji, and is nothing by itself.
+const fn joins(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Whether nobody can see a character, but for what it does to others: it may turn them around.
+fn is_unseen(character: char) -> bool {
+    let unseen = matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
+    character.is_control() || unseen && !joins(character)
+}
+
+/// Tells everybody in a room who is there, now and then, where that has changed.
+async fn call_rolls(everybody: Namespace, changes: Changes) {
+    let mut rounds = tokio::time::interval(ROLL_CALL);
+    loop {
+        rounds.tick().await;
+        for room in changes.take() {
+            let sockets = everybody.to(room).sockets().into_iter();
+            let guest =
+                |socket: Socket| Some(Guest { id: socket.id().to_string(), name: socket.extension::<Name>()?.0 });
+            let guests: Vec<Guest> = sockets.filter_map(guest).collect();
+            // Names can be sent.
+            let _ = everybody.to(room).emit("guests", guests);
+        }
+    }
+}
+
+impl Changes {
+    fn note(&self, room: &str) {
+        let changed = ROOMS.iter().zip(&*self.0).filter(|(known, _)| **known == room);
+        changed.for_each(|(_, has_changed)| has_changed.store(true, Ordering::Release));
+    }
+
+    /// The rooms that have changed since this was asked.
+    fn take(&self) -> impl Iterator<Item = &'static str> {
+        let changed = ROOMS.into_iter().zip(&*self.0);
+        changed.filter(|(_, has_changed)| has_changed.swap(false, Ordering::AcqRel)).map(|(room, _)| room)
+    }
+}
+
+impl Allowances {
+    /// Whether a guest may do one thing more now.
+    fn take(&self, socket: &Socket) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = socket.session().id();
+        if all.len() > 1000 && !all.contains_key(&session) {
+            // Who has been silent for so long has as many as a newcomer.
+            all.retain(|_, (_, since)| since.elapsed() < REFILL * BURST);
+        }
+        let (left, since) = all.entry(session).or_insert_with(|| (BURST, Instant::now()));
+        let earned = since.elapsed().as_millis() / REFILL.as_millis();
+        if earned > 0 {
+            (*left, *since) = (BURST.min(left.saturating_add(u32::try_from(earned).unwrap_or(BURST))), Instant::now());
+        }
+        let may_pass = *left > 0;
+        *left = left.saturating_sub(1);
+        may_pass
+    }
 }
 
 impl Histories {

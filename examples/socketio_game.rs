@@ -56,6 +56,8 @@ struct Fish {
 struct World {
     fish: BTreeMap<u16, Fish>,
     shrimps: Vec<Vector>,
+    /// Whether fish have come or gone since their names were told.
+    has_changed: bool,
 }
 
 /// The number of a socket's fish; attached to it.
@@ -69,7 +71,7 @@ async fn main() -> std::io::Result<()> {
     let options = support::options(&[]);
     let io = Server::with_config(options.config());
     let shrimps = (0..SHRIMPS).map(|_| Vector::anywhere()).collect();
-    let world = Shared::new(Mutex::new(World { fish: BTreeMap::new(), shrimps }));
+    let world = Shared::new(Mutex::new(World { fish: BTreeMap::new(), shrimps, has_changed: false }));
     let entered = Arc::clone(&world);
     io.on_connect(move |socket: Socket| {
         let entered = enter(&socket, &entered);
@@ -91,11 +93,15 @@ async fn run(everybody: Namespace, world: Shared) {
     loop {
         ticks.tick().await;
         if !everybody.is_empty() {
-            let state = {
+            let (state, names) = {
                 let mut world = lock(&world);
                 world.tick();
-                world.encode()
+                (world.encode(), world.changed_names())
             };
+            // In JSON, as it changes seldom; and no more often than the rest, however many come and go.
+            if let Some(names) = names {
+                let _ = everybody.emit("names", names);
+            }
             // Bytes can be sent, and `state` is nobody else's name.
             let _ = everybody.volatile().emit("state", state);
         }
@@ -110,7 +116,6 @@ fn enter(socket: &Socket, world: &Shared) -> Result<(), EmitError> {
     let number = lock(world).add(if name.is_empty() { "Nobody".into() } else { name });
     socket.insert(Number(number));
     socket.emit("welcome", (number, WIDTH, HEIGHT))?;
-    tell_names(socket.namespace(), world)?;
     let steered = Arc::clone(world);
     socket.on("steer", move |socket: Socket, direction: Bytes| {
         if let (Some(Number(number)), [x, y]) = (socket.extension(), &direction[..]) {
@@ -121,20 +126,11 @@ fn enter(socket: &Socket, world: &Shared) -> Result<(), EmitError> {
     let left = Arc::clone(world);
     socket.on_disconnect(move |socket, _reason| {
         if let Some(Number(number)) = socket.extension() {
-            lock(&left).fish.remove(&number);
+            lock(&left).remove(number);
         }
-        // A list of names can be sent.
-        let _ = tell_names(socket.namespace(), &left);
         async {}
     });
     Ok(())
-}
-
-/// Whose the fish are; in JSON, as it changes seldom.
-fn tell_names(everybody: &Namespace, world: &Shared) -> Result<(), EmitError> {
-    let names: Vec<(u16, String)> =
-        lock(world).fish.iter().map(|(number, fish)| (*number, fish.name.clone())).collect();
-    everybody.emit("names", names)
 }
 
 fn lock(world: &Shared) -> MutexGuard<'_, World> {
@@ -146,7 +142,19 @@ impl World {
         let number = (0..u16::MAX).find(|number| !self.fish.contains_key(number)).unwrap_or_default();
         let fish = Fish { name, at: Vector::anywhere(), speed: Vector::default(), wanted: Vector::default(), score: 0 };
         self.fish.insert(number, fish);
+        self.has_changed = true;
         number
+    }
+
+    fn remove(&mut self, number: u16) {
+        self.fish.remove(&number);
+        self.has_changed = true;
+    }
+
+    /// Whose the fish are, if that has changed since it was asked.
+    fn changed_names(&mut self) -> Option<Vec<(u16, String)>> {
+        let names = |world: &Self| world.fish.iter().map(|(number, fish)| (*number, fish.name.clone())).collect();
+        std::mem::take(&mut self.has_changed).then(|| names(self))
     }
 
     /// What a player wants, from -127 to 127 in both directions; no more than full speed.

@@ -224,7 +224,9 @@ impl Server {
     }
 
     /// Ends all sessions, and begins no more. Clients are not told to stay away: they come back, to another server if there
-    /// is one.
+    /// is one. What [`on_disconnect`](Socket::on_disconnect) has sent to them comes too late.
+    ///
+    /// [`listen`](Self::listen) goes on, and refuses: dropped, it gives the address back.
     pub fn close(&self) {
         self.shared.is_closing.store(true, Ordering::Release);
         self.engine.close();

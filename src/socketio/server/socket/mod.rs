@@ -119,6 +119,11 @@ impl Socket {
         self.shared.engine.handshake()
     }
 
+    /// The session below, which is one for all namespaces that its client is in: `conn` in node. Its id is a secret.
+    pub fn session(&self) -> &engineio::Sender {
+        &self.shared.engine
+    }
+
     /// What the client has said of itself when it connected: its `auth`, an empty object if it has none.
     ///
     /// # Errors
@@ -234,7 +239,8 @@ impl Socket {
         }));
     }
 
-    /// Has something done when it is disconnected, behind its events, while it is still in its rooms.
+    /// Has something done when it is disconnected, behind its events, while it is still in its rooms. It counts as gone
+    /// already: [`len`](Namespace::len) and [`sockets`](Namespace::sockets) are without it, and nothing comes to it.
     pub fn on_disconnecting<F>(&self, farewell: impl Fn(Self, DisconnectReason) -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
