@@ -13,6 +13,8 @@ use crate::{Utf8Bytes, engineio, socketio::packet::Arguments};
 
 /// What an event takes beside its bytes.
 const OVERHEAD: usize = 200;
+/// What one that is handled beside others takes beside that: its task, and what the handler keeps.
+const TASK: usize = 800;
 
 /// An event that has come, until it is handled.
 pub(super) struct Arrived {
@@ -58,7 +60,7 @@ impl Waiting {
     }
 
     pub(super) fn begin_beside(&mut self, cost: usize, engine: &engineio::Sender) -> Beside {
-        let all = Arc::clone(self.beside.get_or_insert_default());
+        let (cost, all) = (cost + TASK, Arc::clone(self.beside.get_or_insert_default()));
         all.fetch_add(cost, Ordering::AcqRel);
         Beside { all, cost, engine: engine.clone() }
     }
