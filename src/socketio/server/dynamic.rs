@@ -15,6 +15,7 @@ use super::{
     recovery::{Memory, Shares},
     write,
 };
+use crate::stream::after;
 
 /// How many of them stay, though nobody is in them, for what they remember of who was.
 const MAX_KEPT: usize = 1000;
@@ -65,7 +66,7 @@ impl Shared {
 
     /// Whether a namespace stays for somebody whom it remembers. It is looked at again when that is over.
     fn keeps(self: &Arc<Self>, namespace: &Namespace) -> bool {
-        let Some(until) = namespace.memory().and_then(Memory::remembers_until) else { return false };
+        let Some(time) = namespace.memory().and_then(Memory::remembers_for) else { return false };
         if namespace.set_kept(true) {
             return true;
         }
@@ -75,7 +76,7 @@ impl Shared {
         };
         let (server, namespace) = (Arc::downgrade(self), namespace.downgrade());
         runtime.spawn(async move {
-            sleep_until(until + BEHIND).await;
+            sleep_until(after(time.saturating_add(BEHIND))).await;
             drop(place);
             if let (Some(server), Some(namespace)) = (server.upgrade(), namespace.upgrade()) {
                 namespace.set_kept(false);

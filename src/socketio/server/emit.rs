@@ -113,7 +113,7 @@ impl<'a> Event<'a> {
     pub(super) fn send(&self, socket: &Socket, volatile: bool, compress: Compress) {
         let namespace = socket.namespace();
         // What is sent to one that is away is for when it is back.
-        if namespace.memory().is_some() && socket.was_let_in() {
+        if namespace.memory().is_some() && socket.is_or_may_be_connected() {
             let targets = Targets { rooms: vec![socket.id().as_str().into()], ..Targets::default() };
             return self.publish(namespace, &targets, volatile, compress);
         }

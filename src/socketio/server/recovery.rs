@@ -170,12 +170,12 @@ impl Memory {
         lock(&self.state)
     }
 
-    /// Until when it remembers somebody, if it does.
-    pub(super) fn remembers_until(&self) -> Option<Instant> {
+    /// For how long it remembers somebody, if it does.
+    pub(super) fn remembers_for(&self) -> Option<Duration> {
         let mut state = self.lock();
         state.forget();
         let (last, _) = state.order.back().filter(|_| !state.sessions.is_empty())?;
-        Some(*last + self.recovery.max_disconnection)
+        Some(self.recovery.max_disconnection.saturating_sub(last.elapsed()))
     }
 
     /// Remembers a client that has gone, under the secret that it has.
@@ -467,15 +467,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_known_for_how_long_somebody_is_remembered() {
         let memory = memory(Recovery::new());
-        assert_eq!(memory.remembers_until(), None);
+        assert_eq!(memory.remembers_for(), None);
         let (pid, _) = keep(&memory, &[]);
-        assert_eq!(memory.remembers_until(), Some(Instant::now() + Duration::from_secs(120)));
+        assert_eq!(memory.remembers_for(), Some(Duration::from_secs(120)));
         let offset = send(&memory, "known", Targets::default());
         assert!(memory.lock().restore(pid.as_str(), &offset, MAX).is_some());
-        assert_eq!(memory.remembers_until(), None);
+        assert_eq!(memory.remembers_for(), None);
         keep(&memory, &[]);
         tokio::time::advance(Duration::from_secs(121)).await;
-        assert_eq!(memory.remembers_until(), None);
+        assert_eq!(memory.remembers_for(), None);
     }
 
     #[tokio::test]

@@ -242,7 +242,11 @@ impl Membership {
             let reason = if is_told { DisconnectReason::ServerNamespaceDisconnect } else { reason };
             self.leaving = Some(reason);
             let was_in = self.socket.is_connected();
-            self.socket.gone();
+            if was_in && reason.is_recoverable() {
+                self.socket.away()
+            } else {
+                self.socket.gone()
+            }
             // Its client may be back before this is done with.
             if was_in && (matches!(self.doing, Doing::Handling(..)) || !self.queue.is_empty()) {
                 self.socket.keep(reason);

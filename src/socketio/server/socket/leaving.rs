@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::atomic::Ordering};
 
-use super::{CONNECTED, CONNECTING, DISCONNECTED, Socket, TOLD_TO_CLOSE, TOLD_TO_LEAVE};
+use super::{AWAY, CONNECTED, CONNECTING, DISCONNECTED, Socket, TOLD_TO_CLOSE, TOLD_TO_LEAVE};
 use crate::{
     Compress, Utf8Bytes,
     socketio::{
@@ -53,6 +53,14 @@ impl Socket {
     pub(in crate::socketio::server) fn gone(&self) {
         self.shared.state.store(DISCONNECTED, Ordering::Release);
         self.shared.acks.fail(self.id());
+    }
+
+    /// As [`gone`](Self::gone), for a reason that its client may come back behind.
+    pub(in crate::socketio::server) fn away(&self) {
+        self.gone();
+        if self.shared.pid.is_some() {
+            self.shared.state.store(AWAY, Ordering::Release);
+        }
     }
 
     /// Tells all who want to know that it is disconnected, and leaves its rooms.

@@ -66,6 +66,8 @@ const TOLD_TO_LEAVE: u8 = 2;
 /// As that, and its client is to leave all namespaces, and its connection to end.
 const TOLD_TO_CLOSE: u8 = 3;
 const DISCONNECTED: u8 = 4;
+/// As that, and its client may come back.
+const AWAY: u8 = 5;
 
 impl Socket {
     pub(super) fn new(namespace: &Namespace, engine: &engineio::Sender, auth: Option<Utf8Bytes>) -> Self {
@@ -143,9 +145,9 @@ impl Socket {
         self.shared.state.load(Ordering::Acquire) == CONNECTED
     }
 
-    /// Whether it is in its namespace, or has gone since it was.
-    pub(super) fn was_let_in(&self) -> bool {
-        matches!(self.shared.state.load(Ordering::Acquire), CONNECTED | DISCONNECTED)
+    /// Whether it is in its namespace, or may be again.
+    pub(super) fn is_or_may_be_connected(&self) -> bool {
+        matches!(self.shared.state.load(Ordering::Acquire), CONNECTED | AWAY)
     }
 
     /// Whether its client was away for a short time, and has got its id, its rooms, its data and what it had missed.
