@@ -419,6 +419,10 @@ async fn volatile_events_are_dropped_for_who_does_not_read() {
     assert!(matches!(dropped, Err(sockeye::socketio::AckError::Dropped)), "{dropped:?}");
     polling.emit("kept", ()).unwrap();
     assert_eq!(client.get().await.text(), r#"42["kept"]"#);
+    client.send("1").await;
+    until(|| io.len() == 1).await;
+    let gone = unhung(polling.volatile().emit_with_ack::<()>("lost", ())).await;
+    assert!(matches!(gone, Err(sockeye::socketio::AckError::Disconnected)), "{gone:?}");
     // A WebSocket that is not read from holds no more than fits.
     let large = "a".repeat(100_000);
     for _ in 0..500 {

@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use sockeye::socketio::{Event, Reply, RoomEvent, Server, Socket};
-use tokio::sync::mpsc::unbounded_channel;
+use sockeye::socketio::{ConnectError, Event, Reply, RoomEvent, Server, Socket};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::{
-    Peer, answer_sync, serve,
+    Peer, answer_sync, serve, server,
     sio::{unhung, until},
 };
 
@@ -184,6 +184,94 @@ async fn what_handlers_hold_is_let_go_of_though_no_event_comes() {
     peer.send(r#"21["f"]"#).await;
     peer.expect("31[]").await;
     until(|| by_itself.upgrade().is_none()).await;
+}
+
+/// A task that ends when what it gives is dropped, and a way to wait for that.
+fn worker() -> (UnboundedSender<()>, impl Fn() -> BoxFuture + Clone) {
+    let (holds, mut held) = unbounded_channel();
+    let (tell, over) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        while held.recv().await.is_some() {}
+        let _ = tell.send(true);
+    });
+    let wait = move || -> BoxFuture {
+        let mut over = over.clone();
+        Box::pin(async move { drop(over.wait_for(|is_over| *is_over).await) })
+    };
+    (holds, wait)
+}
+
+type BoxFuture = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[tokio::test]
+async fn a_farewell_may_wait_for_what_handlers_held() {
+    let (_io, mut peer, socket) = with_one().await;
+    let (holds, over) = worker();
+    let (tell, mut told) = unbounded_channel();
+    socket.on("e", move |_: Socket| {
+        let _ = holds.send(());
+        async { Reply(()) }
+    });
+    socket.on_disconnect(move |_, _| {
+        let (over, tell) = (over(), tell.clone());
+        async move {
+            over.await;
+            let _ = tell.send(());
+        }
+    });
+    peer.send(r#"20["e"]"#).await;
+    peer.expect("30[]").await;
+    peer.send("1").await;
+    unhung(told.recv()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_may_wait_for_what_another_one_held() {
+    let (io, (tell, mut told)) = (Server::new(), unbounded_channel());
+    io.on_connect(move |socket: Socket| {
+        let _ = tell.send(socket);
+        async {}
+    });
+    let client = crate::poll(serve(&io).await).await;
+    let socket = unhung(told.recv()).await.unwrap();
+    let (holds, over) = worker();
+    socket.on("e", move |_: Socket| {
+        let _ = holds.send(());
+        async {}
+    });
+    socket.on("stop", move |socket: Socket| {
+        socket.off("e");
+        let over = over();
+        async move {
+            over.await;
+            Reply(())
+        }
+    });
+    // Each POST wakes the task, which cannot be woken until it has run.
+    client.send(r#"42["e"]"#).await;
+    client.send(r#"421["stop"]"#).await;
+    assert_eq!(client.get().await.text(), "431[]");
+}
+
+#[tokio::test]
+async fn what_middlewares_have_listen_goes_with_those_that_they_refuse() {
+    let (io, held) = (server(), Arc::new(()));
+    let hold = Arc::clone(&held);
+    io.of("/closed").middleware(move |socket: Socket| {
+        let (own, held) = (socket.clone(), Arc::clone(&hold));
+        socket.on("e", move |_: Socket| {
+            let _held = (&own, &held);
+            async {}
+        });
+        async { Err(ConnectError::new("no")) }
+    });
+    let (mut peer, _) = Peer::connect(serve(&io).await).await;
+    for _ in 0..10 {
+        peer.send("0/closed,").await;
+        peer.expect(r#"4/closed,{"message":"no"}"#).await;
+    }
+    peer.expect_nothing().await;
+    assert_eq!(Arc::strong_count(&held), 2, "the middleware's, and this");
 }
 
 #[tokio::test]

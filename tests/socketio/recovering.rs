@@ -254,6 +254,40 @@ async fn what_is_sent_to_one_that_is_away_is_for_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn what_is_sent_to_one_that_does_not_come_back_is_not_remembered() {
+    let config = Config::new().recovery(Recovery::new().max_log_bytes(20_000));
+    let (io, (tell, mut told)) = (Server::with_config(config), unbounded_channel());
+    io.on_connect(move |socket: Socket| {
+        if !socket.is_recovered() {
+            let _ = tell.send(socket.clone());
+            socket.set("name", "fish").unwrap();
+            socket.emit("hello", "fish").unwrap();
+        }
+        async {}
+    });
+    let address = serve(&io).await;
+    let (peer, known) = connect(address).await;
+    let stale = unhung(told.recv()).await.unwrap();
+    drop(peer);
+    until(|| io.engine().is_empty()).await;
+    // It comes back, and leaves for good.
+    let mut peer = Peer::open(address).await;
+    assert_eq!(peer.join(&known.connect()).await, known.sid);
+    stale.emit("still", ()).unwrap();
+    assert!(peer.recv().await.starts_with(r#"2["still","#));
+    peer.send("1").await;
+    until(|| io.is_empty()).await;
+    let (other, known) = connect(address).await;
+    drop((peer, other));
+    until(|| io.engine().is_empty()).await;
+    for _ in 0..200 {
+        stale.emit("nobody hears it", ()).unwrap();
+    }
+    let mut peer = Peer::open(address).await;
+    assert_eq!(peer.join(&known.connect()).await, known.sid);
+}
+
+#[tokio::test]
 async fn namespace_of_a_pattern_stays_for_the_one_whom_it_remembers() {
     let io = Server::with_config(Config::new().recovery(Recovery::new()));
     let tenants = io.of_those(|name, _| name.starts_with("/tenant-"));

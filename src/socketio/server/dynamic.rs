@@ -80,7 +80,10 @@ impl Shared {
             drop(place);
             if let (Some(server), Some(namespace)) = (server.upgrade(), namespace.upgrade()) {
                 namespace.set_kept(false);
-                server.forget_if_empty(&namespace);
+                // Otherwise the last one who leaves does it.
+                if !namespace.has_members() {
+                    server.forget_if_empty(&namespace);
+                }
             }
         });
         true

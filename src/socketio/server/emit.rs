@@ -178,7 +178,7 @@ impl Emit {
         let id = namespace.next_ack();
         let sent = Event::new(namespace, event, arguments).map_err(AckError::from).and_then(|event| {
             if self.volatile && !self.socket.shared.engine.is_writable() {
-                return Err(AckError::Dropped);
+                return Err(if self.socket.is_reachable() { AckError::Dropped } else { AckError::Disconnected });
             }
             let (sender, receiver) = oneshot::channel();
             self.socket.shared.acks.wait(id, Waiting::One(sender));

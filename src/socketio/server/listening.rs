@@ -51,5 +51,6 @@ impl Socket {
     /// Lets go of all who are told what is sent.
     pub fn off_any_outgoing(&self) {
         self.shared.listeners.off_any_outgoing();
+        self.let_go();
     }
 }

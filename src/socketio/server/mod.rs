@@ -155,7 +155,7 @@ impl Server {
     }
 
     /// Makes namespaces as clients ask for them, if `takes` says yes to the name and to what the client said of itself. One
-    /// goes when nobody is in it.
+    /// goes when nobody is in it, nor is [remembered](Recovery) there.
     ///
     /// It is asked for a namespace that there is not, and not for each client: who may come in is for
     /// [`Namespaces::middleware`] to say.

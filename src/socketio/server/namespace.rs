@@ -126,7 +126,7 @@ impl Namespace {
                 max_attachments: config.max_attachments,
                 memory: config.recovery.map(|recovery| {
                     let own = Arc::default();
-                    Memory::new(recovery, if is_dynamic { &server.dynamic.shares } else { &own })
+                    Memory::new(&name, recovery, if is_dynamic { &server.dynamic.shares } else { &own })
                 }),
                 is_dynamic,
                 is_kept: AtomicBool::new(false),
@@ -406,6 +406,11 @@ impl Namespace {
                 self.close();
             }
         }
+    }
+
+    /// Whether clients are here, or have still to bid farewell.
+    pub(super) fn has_members(&self) -> bool {
+        self.shared.members.load(Ordering::Acquire) > 0
     }
 
     /// Sets whether it is waited for until it remembers nobody; gives whether it was.

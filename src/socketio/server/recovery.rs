@@ -85,6 +85,8 @@ impl Recovery {
 /// What a namespace remembers.
 pub(super) struct Memory {
     recovery: Recovery,
+    /// What a client takes beside what is known of it.
+    overhead: usize,
     state: Arc<Mutex<State>>,
 }
 
@@ -148,7 +150,7 @@ const OVERHEAD: usize = 400;
 
 impl Memory {
     /// One that shares its limit with all that have the same shares.
-    pub(super) fn new(recovery: Recovery, shares: &Arc<Shares>) -> Self {
+    pub(super) fn new(namespace: &str, recovery: Recovery, shares: &Arc<Shares>) -> Self {
         let state = Arc::new(Mutex::new(State {
             recovery,
             events: VecDeque::new(),
@@ -159,7 +161,8 @@ impl Memory {
             last: Offset::default(),
         }));
         shares.add(&state);
-        Self { recovery, state }
+        // Its namespace may stay for it, and a client has chosen its name.
+        Self { recovery, overhead: OVERHEAD + 2 * namespace.len(), state }
     }
 
     pub(super) const fn recovery(&self) -> &Recovery {
@@ -188,7 +191,7 @@ impl Memory {
     ) {
         let known = rooms.iter().map(|room| room.len() + 16).sum::<usize>()
             + data.iter().map(|(name, value)| name.len() + value.to_string().len() + OVERHEAD).sum::<usize>();
-        let (at, bytes) = (Instant::now(), known + OVERHEAD);
+        let (at, bytes) = (Instant::now(), known + self.overhead);
         let mut state = self.lock();
         state.remember(bytes);
         state.order.push_back((at, pid));
@@ -198,6 +201,12 @@ impl Memory {
 }
 
 impl State {
+    /// Whether a client may get its session back.
+    pub(super) fn remembers(&mut self, pid: Sid) -> bool {
+        self.forget();
+        self.sessions.contains_key(&pid)
+    }
+
     /// Gives the session back to a client that has come back, with what it has missed since the offset that it names. It
     /// can be had once. One that has missed more bytes than may be queued for it begins anew: it could never fetch them.
     pub(super) fn restore(&mut self, pid: &str, offset: &str, max_queued: usize) -> Option<Recovered> {
@@ -343,7 +352,7 @@ mod tests {
     const MAX: usize = 1 << 20;
 
     fn memory(recovery: Recovery) -> Memory {
-        Memory::new(recovery, &Arc::default())
+        Memory::new("/", recovery, &Arc::default())
     }
 
     fn packet(text: &str) -> [Outgoing; 1] {
@@ -427,7 +436,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_share_a_limit_remember_no_more_together() {
         let shares = Arc::<Shares>::default();
-        let share = || Memory::new(Recovery::new().max_log_bytes(10_000), &shares);
+        let share = || Memory::new("/", Recovery::new().max_log_bytes(10_000), &shares);
         let remembered = || shares.bytes.load(Ordering::Relaxed);
         let (first, second) = (share(), share());
         for _ in 0..100 {
@@ -445,7 +454,7 @@ mod tests {
     async fn one_that_remembers_much_leaves_the_others_their_share() {
         let shares = Arc::<Shares>::default();
         let recovery = Recovery::new().max_log_bytes(10_000);
-        let share = || Memory::new(recovery, &shares);
+        let share = || Memory::new("/", recovery, &shares);
         let (greedy, modest) = (share(), share());
         (0..100).for_each(|_| drop(send(&greedy, "much", Targets::default())));
         assert!(greedy.lock().bytes > 9_000);

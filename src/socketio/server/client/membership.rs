@@ -79,6 +79,11 @@ impl Membership {
         member
     }
 
+    /// Lets go of listeners that are gone.
+    pub(super) fn forget_changed(&mut self) {
+        self.known.forget_changed(&self.socket.shared.listeners);
+    }
+
     /// Whether everything that it had to do is done.
     pub(super) const fn is_gone(&self) -> bool {
         matches!(self.doing, Doing::Gone)
@@ -97,7 +102,6 @@ impl Membership {
     /// Goes on with what is to be done, as far as it goes.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting) {
         self.notice_leave();
-        self.known.forget_changed(&self.socket.shared.listeners);
         let _span = log::enter(&self.socket);
         loop {
             match &mut self.doing {
@@ -112,7 +116,11 @@ impl Membership {
                         self.start(event, waiting);
                     }
                     None => match self.leaving {
-                        Some(reason) => self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason))),
+                        Some(reason) => {
+                            // What its handlers hold is let go of in front of the farewells, which may wait for that.
+                            self.known = Known::default();
+                            self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason)));
+                        }
                         None => return,
                     },
                 },
@@ -132,7 +140,6 @@ impl Membership {
                             self.socket.namespace().report(&self.socket, name, &error);
                         }
                         self.doing = Doing::Nothing;
-                        self.known.forget_changed(&self.socket.shared.listeners);
                         waiting.handled(&self.socket.shared.engine);
                     }
                 },
@@ -211,6 +218,7 @@ impl Membership {
         recovered.take_extensions(socket);
         socket.gone();
         socket.namespace().rooms().remove(socket.id());
+        drop(socket.shared.listeners.end());
         self.socket = recovered;
     }
 
@@ -219,6 +227,7 @@ impl Membership {
         waiting.queued -= self.queue.drain(..).map(|event| event.cost()).sum::<usize>();
         self.socket.gone();
         self.socket.namespace().rooms().remove(self.socket.id());
+        drop(self.socket.shared.listeners.end());
         self.doing = Doing::Gone;
     }
 

@@ -24,6 +24,9 @@ use crate::{
     stream::after,
 };
 
+/// How many bytes the names may have of namespaces that a client was sent away from.
+const MAX_LEFT: usize = 16 * 1024;
+
 /// What one client is to the server.
 pub(super) struct Client {
     server: Arc<Shared>,
@@ -73,6 +76,8 @@ impl Client {
             if !self.is_over && self.members.iter().any(|member| member.closes) {
                 self.close(cx);
             }
+            // Whoever has taken one away woke this task, unless it ran.
+            self.members.iter_mut().for_each(Membership::forget_changed);
             self.session.end_turn(cx);
             // It may have taken all answers at once.
             if !self.waiting.poll_fetched(cx) {
@@ -145,8 +150,11 @@ impl Client {
         let (left, limit) = (&mut self.left, self.server.config.max_namespaces);
         self.members.retain(|member| {
             let is_gone = member.is_gone();
-            if is_gone && member.leaving == Some(DisconnectReason::ServerNamespaceDisconnect) && left.len() < limit {
-                left.push(member.socket.namespace().name().into());
+            if is_gone && member.leaving == Some(DisconnectReason::ServerNamespaceDisconnect) {
+                let name = member.socket.namespace().name();
+                if left.len() < limit && left.iter().map(|left| left.len()).sum::<usize>() + name.len() <= MAX_LEFT {
+                    left.push(name.into());
+                }
             }
             !is_gone
         });
@@ -210,7 +218,7 @@ impl Client {
                 found = Some(member);
             }
         }
-        is_known |= self.left.iter().any(|left| **left == *namespace);
+        is_known |= found.is_none() && self.left.iter().any(|left| **left == *namespace);
         match (body, found) {
             (Body::Connect(auth), None) => self.connect(&namespace, auth.as_ref(), cx),
             // It has given that up without a word, as node's client does.

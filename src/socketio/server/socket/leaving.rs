@@ -22,12 +22,15 @@ impl Socket {
     /// Leaves the namespace, has the client leave all others that it is in, and ends its connection. It does not connect
     /// again by itself. In a middleware, it ends the connection at once; of a socket that has gone, it does nothing.
     pub fn close_connection(&self) {
-        if self.moves(CONNECTED, TOLD_TO_CLOSE) {
-            self.tell_to_leave();
-        } else if self.moves(TOLD_TO_LEAVE, TOLD_TO_CLOSE) {
-            self.shared.engine.wake();
-        } else if self.shared.state.load(Ordering::Acquire) == CONNECTING {
-            self.shared.engine.close();
+        loop {
+            match self.shared.state.load(Ordering::Acquire) {
+                CONNECTING => return self.shared.engine.close(),
+                CONNECTED if self.moves(CONNECTED, TOLD_TO_CLOSE) => return self.tell_to_leave(),
+                TOLD_TO_LEAVE if self.moves(TOLD_TO_LEAVE, TOLD_TO_CLOSE) => return self.shared.engine.wake(),
+                // It was faster.
+                CONNECTED | TOLD_TO_LEAVE => {}
+                _ => return,
+            }
         }
     }
 
@@ -51,16 +54,17 @@ impl Socket {
 
     /// It is no more in its namespace, and nothing comes to its client.
     pub(in crate::socketio::server) fn gone(&self) {
-        self.shared.state.store(DISCONNECTED, Ordering::Release);
-        self.shared.acks.fail(self.id());
+        self.goes(DISCONNECTED);
     }
 
     /// As [`gone`](Self::gone), for a reason that its client may come back behind.
     pub(in crate::socketio::server) fn away(&self) {
-        self.gone();
-        if self.shared.pid.is_some() {
-            self.shared.state.store(AWAY, Ordering::Release);
-        }
+        self.goes(if self.shared.pid.is_some() { AWAY } else { DISCONNECTED });
+    }
+
+    fn goes(&self, state: u8) {
+        self.shared.state.store(state, Ordering::Release);
+        self.shared.acks.fail(self.id());
     }
 
     /// Tells all who want to know that it is disconnected, and leaves its rooms.

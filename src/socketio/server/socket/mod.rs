@@ -145,9 +145,24 @@ impl Socket {
         self.shared.state.load(Ordering::Acquire) == CONNECTED
     }
 
-    /// Whether it is in its namespace, or may be again.
+    /// Whether it is in its namespace, or may be again: then, what is sent to it is worth being remembered.
     pub(super) fn is_or_may_be_connected(&self) -> bool {
-        matches!(self.shared.state.load(Ordering::Acquire), CONNECTED | AWAY)
+        match self.shared.state.load(Ordering::Acquire) {
+            CONNECTED => true,
+            AWAY => self.may_be_back() || self.is_back(),
+            _ => false,
+        }
+    }
+
+    /// Whether its client is remembered, or is about to be.
+    fn may_be_back(&self) -> bool {
+        let (memory, Some(pid)) = (self.namespace().memory(), self.shared.pid) else { return false };
+        self.shared.left.get().is_none() || memory.is_some_and(|memory| memory.lock().remembers(pid))
+    }
+
+    /// Whether its client is in the namespace, under the same id.
+    fn is_back(&self) -> bool {
+        self.namespace().socket(self.id()).is_some()
     }
 
     /// Whether its client was away for a short time, and has got its id, its rooms, its data and what it had missed.
@@ -242,7 +257,7 @@ impl Socket {
     }
 
     /// Has something done when it is disconnected, behind its events, while it is still in its rooms. It counts as gone
-    /// already: [`len`](Namespace::len) and [`sockets`](Namespace::sockets) are without it, and nothing comes to it.
+    /// already: [`len`](Namespace::len) and [`sockets`](Namespace::sockets) are without it.
     pub fn on_disconnecting<F>(&self, farewell: impl Fn(Self, DisconnectReason) -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -266,7 +281,8 @@ impl Socket {
     // ── what it is told ──
 
     /// Sends an event. It never waits: what the client does not fetch is queued, up to
-    /// [`max_queued`](crate::engineio::Config::max_queued); [`emit_async`](Self::emit_async) does. To a client that has gone, it goes nowhere.
+    /// [`max_queued`](crate::engineio::Config::max_queued); [`emit_async`](Self::emit_async) does. To a client that has gone, it goes nowhere,
+    /// unless it is remembered and comes back.
     ///
     /// # Errors
     ///
