@@ -314,6 +314,37 @@ async fn namespace_of_a_pattern_stays_for_the_one_whom_it_remembers() {
 }
 
 #[tokio::test]
+async fn namespaces_that_went_take_no_place_of_those_that_stay() {
+    let io = Server::with_config(Config::new().recovery(Recovery::new()));
+    let tenants = io.of_those(|name, _| name.starts_with("/tenant-"));
+    tenants.on_connect(|socket: Socket| async move { socket.emit("hello", ()).unwrap() });
+    let address = serve(&io).await;
+    // 1,000 may stay at a time.
+    for round in 0..11 {
+        let mut peer = Peer::open(address).await;
+        let mut all = Vec::new();
+        for number in 0..100 {
+            let name = format!("/tenant-{round}-{number}");
+            peer.send(&format!("0{name},")).await;
+            let answer = peer.recv().await;
+            let (sid, pid) = (member(&answer, "sid").unwrap(), member(&answer, "pid").unwrap());
+            all.push((name, Known { sid, pid, offset: offset(&peer.recv().await) }));
+        }
+        drop(peer);
+        until(|| io.engine().is_empty()).await;
+        let mut peer = Peer::open(address).await;
+        for (name, known) in all {
+            let returns = known.connect().replacen('0', &format!("0{name},"), 1);
+            peer.send(&returns).await;
+            assert_eq!(member(&peer.recv().await, "sid"), Some(known.sid), "{name}");
+            peer.recv().await;
+            peer.send(&format!("1{name},")).await;
+        }
+        until(|| tenants.all().is_empty()).await;
+    }
+}
+
+#[tokio::test]
 async fn listener_of_rooms_may_send_and_ask_for_namespaces_when_a_client_comes_back() {
     let io = server(Recovery::new());
     let server = io.clone();

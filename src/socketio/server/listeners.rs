@@ -165,8 +165,13 @@ impl Listeners {
 
     /// Lets go of all of them, and of what they hold; gives those that are still to be told of the end, in two steps.
     pub(super) fn end(&self) -> [Vec<Farewell>; 2] {
-        let listed = self.change(take);
-        listed.rare.map(|rare| [rare.disconnecting, rare.disconnect]).unwrap_or_default()
+        let listed = {
+            let mut listed = lock(&self.listed);
+            self.changes.fetch_add(1, Ordering::Release);
+            take(&mut *listed)
+        };
+        let rare = listed.rare.as_deref();
+        rare.map(|rare| [rare.disconnecting.clone(), rare.disconnect.clone()]).unwrap_or_default()
     }
 
     pub(super) fn listens_outgoing(&self) -> bool {

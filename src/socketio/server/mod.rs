@@ -3,10 +3,10 @@
 mod ack;
 mod asked;
 mod broadcast;
+mod children;
 mod client;
 mod cluster;
 mod config;
-mod dynamic;
 mod emit;
 mod handler;
 mod holding;
@@ -55,7 +55,7 @@ pub use self::{
     socket::Socket,
     waiting::EmitAsyncError,
 };
-use self::{client::Client, dynamic::Dynamic, namespace::Hooks, recovery::Recovered, rooms::Entered};
+use self::{children::Children, client::Client, namespace::Hooks, recovery::Recovered, rooms::Entered};
 use crate::{
     Utf8Bytes,
     engineio::{self, Engine, EngineLayer, EngineService, NotFound, Sid},
@@ -92,7 +92,7 @@ pub struct Server {
 
 struct Shared {
     config: Config,
-    dynamic: Dynamic,
+    children: Children,
     /// Which one of a cluster it is.
     id: ServerId,
     namespaces: RwLock<HashMap<Box<str>, Namespace>>,
@@ -131,7 +131,7 @@ impl Server {
     pub fn with_config(config: Config) -> Self {
         let shared = Arc::new(Shared {
             config,
-            dynamic: Dynamic::default(),
+            children: Children::default(),
             id: ServerId::new(Sid::random().as_str()),
             namespaces: RwLock::default(),
             patterns: RwLock::default(),

@@ -2,16 +2,16 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc, RwLock, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, RwLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use super::{
     Broadcast, BroadcastAckError, ClusterError, ConnectError, EmitError, EventError, Local, RemoteSocket, RoomEvent,
-    Shared as ServerShared, Socket, cluster::Cluster, config::Joined, contained, handler::IntoOutcome, log, read,
-    recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
+    Shared as ServerShared, Socket, children::Watch, cluster::Cluster, config::Joined, contained, handler::IntoOutcome,
+    lock, log, read, recovery::Memory, rooms::Rooms, server_side::ServerListeners, write,
 };
 use crate::{
     Compress, Utf8Bytes,
@@ -63,8 +63,8 @@ struct Shared {
     cluster: Option<Cluster>,
     /// Whether a pattern has made it, so that it goes when nobody is in it.
     is_dynamic: bool,
-    /// Whether it is waited for until it remembers nobody.
-    is_kept: AtomicBool,
+    /// There while it stays for what it remembers.
+    watch: Mutex<Option<Watch>>,
 }
 
 impl Hooks {
@@ -126,10 +126,10 @@ impl Namespace {
                 max_attachments: config.max_attachments,
                 memory: config.recovery.map(|recovery| {
                     let own = Arc::default();
-                    Memory::new(&name, recovery, if is_dynamic { &server.dynamic.shares } else { &own })
+                    Memory::new(&name, recovery, if is_dynamic { &server.children.shares } else { &own })
                 }),
                 is_dynamic,
-                is_kept: AtomicBool::new(false),
+                watch: Mutex::default(),
             }
         });
         Self { shared }
@@ -413,9 +413,9 @@ impl Namespace {
         self.shared.members.load(Ordering::Acquire) > 0
     }
 
-    /// Sets whether it is waited for until it remembers nobody; gives whether it was.
-    pub(super) fn set_kept(&self, is_kept: bool) -> bool {
-        self.shared.is_kept.swap(is_kept, Ordering::AcqRel)
+    /// Who looks at it when what it remembers is over, if it stays for that.
+    pub(super) fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        lock(&self.shared.watch)
     }
 
     /// The server closes: other servers are left behind the last client's farewell.

@@ -116,11 +116,7 @@ impl Membership {
                         self.start(event, waiting);
                     }
                     None => match self.leaving {
-                        Some(reason) => {
-                            // What its handlers hold is let go of in front of the farewells, which may wait for that.
-                            self.known = Known::default();
-                            self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason)));
-                        }
+                        Some(reason) => self.doing = Doing::Leaving(Box::pin(self.socket.clone().leave_all(reason))),
                         None => return,
                     },
                 },

@@ -1,4 +1,4 @@
-//! When the namespaces that patterns have made go.
+//! The namespaces that patterns have made, and when they go.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::sleep_until};
+use tokio::{runtime::Handle, task::AbortHandle, time::sleep_until};
 
 use super::{
     Namespace, Shared, log,
@@ -24,7 +24,7 @@ const BEHIND: Duration = Duration::from_millis(1);
 
 /// What they share.
 #[derive(Default)]
-pub(super) struct Dynamic {
+pub(super) struct Children {
     /// The limit of what they remember.
     pub(super) shares: Arc<Shares>,
     /// How many stay though nobody is in them.
@@ -40,7 +40,16 @@ impl Drop for Place {
     }
 }
 
-impl Dynamic {
+/// The task that looks at one that stays when what it remembers is over; dropped, as it goes before that, there is none.
+pub(super) struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Children {
     fn take_place(&self) -> Option<Place> {
         let one_more = |kept: usize| (kept < MAX_KEPT).then_some(kept + 1);
         let taken = self.kept.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
@@ -67,25 +76,25 @@ impl Shared {
     /// Whether a namespace stays for somebody whom it remembers. It is looked at again when that is over.
     fn keeps(self: &Arc<Self>, namespace: &Namespace) -> bool {
         let Some(time) = namespace.memory().and_then(Memory::remembers_for) else { return false };
-        if namespace.set_kept(true) {
+        let mut watch = namespace.watch();
+        if watch.is_some() {
             return true;
         }
-        let (Ok(runtime), Some(place)) = (Handle::try_current(), self.dynamic.take_place()) else {
-            namespace.set_kept(false);
-            return false;
-        };
-        let (server, namespace) = (Arc::downgrade(self), namespace.downgrade());
-        runtime.spawn(async move {
+        let (Ok(runtime), Some(place)) = (Handle::try_current(), self.children.take_place()) else { return false };
+        let (server, weak) = (Arc::downgrade(self), namespace.downgrade());
+        let task = runtime.spawn(async move {
             sleep_until(after(time.saturating_add(BEHIND))).await;
             drop(place);
-            if let (Some(server), Some(namespace)) = (server.upgrade(), namespace.upgrade()) {
-                namespace.set_kept(false);
+            if let (Some(server), Some(namespace)) = (server.upgrade(), weak.upgrade()) {
+                // It aborts this task, which waits for nothing more.
+                drop(namespace.watch().take());
                 // Otherwise the last one who leaves does it.
                 if !namespace.has_members() {
                     server.forget_if_empty(&namespace);
                 }
             }
         });
+        *watch = Some(Watch(task.abort_handle()));
         true
     }
 }
